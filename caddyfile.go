@@ -1,0 +1,311 @@
+package aigateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/handler"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("ai_gateway", parseGlobalOption)
+	httpcaddyfile.RegisterHandlerDirective("ai_gateway", parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder("ai_gateway", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// definitions are the upstreams and models of one block, and where each stands.
+type definitions struct {
+	upstreams map[string]*upstream.Upstream
+	models    map[string]*routing.Model
+	places    map[string]caddyfile.Token // by kind and name
+	sources   []sourceToken
+}
+
+// sourceToken is where a source names its upstream.
+type sourceToken struct {
+	upstream string
+	token    caddyfile.Token
+}
+
+func newDefinitions() *definitions {
+	return &definitions{
+		upstreams: make(map[string]*upstream.Upstream),
+		models:    make(map[string]*routing.Model),
+		places:    make(map[string]caddyfile.Token),
+	}
+}
+
+// claim notes where a name is declared; a second place is an error that names
+// both.
+func (d *definitions) claim(kind, name string, at caddyfile.Token) error {
+	key := kind + " " + name
+	if first, ok := d.places[key]; ok {
+		return errAt(at, "%s %q is defined twice: first at %s:%d", kind, name, first.File, first.Line)
+	}
+	d.places[key] = at
+	return nil
+}
+
+// checkSources refuses sources whose upstream is neither defined here nor among
+// the known ones.
+func (d *definitions) checkSources(known map[string]*upstream.Upstream) error {
+	for _, s := range d.sources {
+		if d.upstreams[s.upstream] != nil || known[s.upstream] != nil {
+			continue
+		}
+		names := slices.Sorted(maps.Keys(d.upstreams))
+		names = slices.AppendSeq(names, maps.Keys(known))
+		return errAt(s.token, "unknown upstream %q%s", s.upstream, suggestion(s.upstream, names))
+	}
+	return nil
+}
+
+// parseGlobalOption parses the global option ai_gateway:
+//
+//	ai_gateway {
+//		upstream <name> [<url>] { … }   # see parseUpstream
+//		model <name> { … }              # see parseModel
+//	}
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // the option's name
+	if existing != nil {
+		return nil, d.Err("the global option ai_gateway stands twice; put all upstreams and models into one block")
+	}
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	defs := newDefinitions()
+	for d.NextBlock(0) {
+		switch word := d.Val(); word {
+		case "upstream", "model":
+			if err := defs.parse(d); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, unknown(d, "ai_gateway option", word, "upstream", "model")
+		}
+	}
+	if err := defs.checkSources(nil); err != nil {
+		return nil, err
+	}
+	app := App{Upstreams: defs.upstreams, Models: defs.models}
+	return httpcaddyfile.App{Name: "ai_gateway", Value: caddyconfig.JSON(&app, nil)}, nil
+}
+
+// parseDirective parses the handler directive ai_gateway:
+//
+//	ai_gateway [<matcher>] {
+//		upstream <name> [<url>] { … }   # see parseUpstream
+//		model <name> { … }              # see parseModel
+//		max_attempts <number>           # 1 to 5, default 3
+//		max_body <size>                 # default 32MiB
+//		timeout total <duration>        # default 10m
+//		heartbeat <duration>|off        # default 15s
+//		expose_headers off|basic        # default basic
+//	}
+func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next() // the directive's name
+	if h.NextArg() {
+		return nil, h.ArgErr()
+	}
+	hd, defs := new(handler.Handler), newDefinitions()
+	for h.NextBlock(0) {
+		word := h.Val()
+		if word == "upstream" || word == "model" {
+			if err := defs.parse(h.Dispenser); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := parseHandlerOption(h.Dispenser, hd, word); err != nil {
+			return nil, err
+		}
+	}
+	if err := joinSite(h, defs); err != nil {
+		return nil, err
+	}
+	hd.Upstreams, hd.Models = defs.upstreams, defs.models
+	return hd, nil
+}
+
+// parseHandlerOption parses one option of the handler; the cursor is on its
+// name.
+func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string) error {
+	switch word {
+	case "max_attempts":
+		n, err := intArg(d, 1, 5)
+		hd.MaxAttempts = n
+		return err
+	case "max_body":
+		text, err := oneArg(d)
+		if err != nil {
+			return err
+		}
+		size, err := humanize.ParseBytes(text)
+		if err != nil || size == 0 || size > 1<<40 {
+			return d.Errf("max_body takes a size such as 32MiB, not %q", text)
+		}
+		hd.MaxBody = int64(size)
+		return nil
+	case "timeout":
+		kind, limit, err := timeoutArgs(d, "total")
+		if err != nil {
+			return err
+		}
+		_ = kind // total is the only one
+		hd.Timeouts.Total = limit
+		return nil
+	case "heartbeat":
+		text, err := oneArg(d)
+		if err != nil {
+			return err
+		}
+		if text == "off" {
+			hd.Heartbeat = -1
+			return nil
+		}
+		hd.Heartbeat, err = duration(d, text)
+		return err
+	case "expose_headers":
+		text, err := oneArg(d)
+		if err != nil {
+			return err
+		}
+		if text != "off" && text != "basic" {
+			return unknown(d, "value of expose_headers", text, "off", "basic")
+		}
+		hd.ExposeHeaders = text
+		return nil
+	default:
+		return unknown(d, "ai_gateway option", word, "upstream", "model",
+			"max_attempts", "max_body", "timeout", "heartbeat", "expose_headers")
+	}
+}
+
+// stateKey is where the directive keeps the places of all definitions of the
+// sites parsed so far.
+const stateKey = "ai_gateway.places"
+
+// joinSite holds a site's definitions against those of the global option and of
+// the other sites: one set, in which every name stands once.
+func joinSite(h httpcaddyfile.Helper, defs *definitions) error {
+	var global App
+	if option, ok := h.Option("ai_gateway").(httpcaddyfile.App); ok {
+		if err := json.Unmarshal(option.Value, &global); err != nil {
+			return fmt.Errorf("reading the global option ai_gateway: %w", err)
+		}
+	}
+	for name := range defs.upstreams {
+		if global.Upstreams[name] != nil {
+			return errAt(defs.places["upstream "+name], "upstream %q is defined twice: in the global option ai_gateway and in this site", name)
+		}
+	}
+	for name := range defs.models {
+		if global.Models[name] != nil {
+			return errAt(defs.places["model "+name], "model %q is defined twice: in the global option ai_gateway and in this site", name)
+		}
+	}
+	if err := defs.checkSources(global.Upstreams); err != nil {
+		return err
+	}
+	seen, _ := h.State[stateKey].(map[string]caddyfile.Token)
+	if seen == nil {
+		seen = make(map[string]caddyfile.Token)
+		h.State[stateKey] = seen
+	}
+	for key, at := range defs.places {
+		if first, ok := seen[key]; ok && (first.File != at.File || first.Line != at.Line) {
+			return errAt(at, "%s is defined twice: first at %s:%d", key, first.File, first.Line)
+		}
+		seen[key] = at
+	}
+	return nil
+}
+
+// parse parses an upstream or a model; the cursor is on that word.
+func (d *definitions) parse(disp *caddyfile.Dispenser) error {
+	kind, at := disp.Val(), disp.Token()
+	if !disp.NextArg() {
+		return disp.Errf("%s needs a name", kind)
+	}
+	name := disp.Val()
+	if err := d.claim(kind, name, at); err != nil {
+		return err
+	}
+	if kind == "model" {
+		return d.parseModel(disp, name)
+	}
+	return d.parseUpstream(disp, name)
+}
+
+// oneArg returns the option's only argument.
+func oneArg(d *caddyfile.Dispenser) (string, error) {
+	name := d.Val()
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return "", d.Errf("%s takes one value, not %d", name, len(args))
+	}
+	return args[0], nil
+}
+
+// noArgs refuses arguments of an option that takes none.
+func noArgs(d *caddyfile.Dispenser) error {
+	name := d.Val()
+	if args := d.RemainingArgs(); len(args) > 0 {
+		return d.Errf("%s takes no value, not %q", name, args[0])
+	}
+	return nil
+}
+
+// intArg returns the option's only argument as a number from low to high.
+func intArg(d *caddyfile.Dispenser, low, high int) (int, error) {
+	name := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return 0, err
+	}
+	return number(d, name, text, low, high)
+}
+
+// number reads text as a number from low to high.
+func number(d *caddyfile.Dispenser, name, text string, low, high int) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		return 0, d.Errf("%s takes a number from %d to %d, not %q", name, low, high, text)
+	}
+	return n, nil
+}
+
+// timeoutArgs returns the arguments of an option "timeout KIND DURATION".
+func timeoutArgs(d *caddyfile.Dispenser, kinds ...string) (kind string, limit caddy.Duration, err error) {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return "", 0, d.Errf("timeout takes a kind and a duration, such as: timeout %s 30s", kinds[0])
+	}
+	if !slices.Contains(kinds, args[0]) {
+		return "", 0, unknown(d, "timeout", args[0], kinds...)
+	}
+	limit, err = duration(d, args[1])
+	return args[0], limit, err
+}
+
+// duration reads a positive duration.
+func duration(d *caddyfile.Dispenser, text string) (caddy.Duration, error) {
+	dur, err := caddy.ParseDuration(text)
+	if err != nil || dur <= 0 {
+		return 0, d.Errf("%q is not a positive duration such as 30s or 5m", text)
+	}
+	return caddy.Duration(dur), nil
+}

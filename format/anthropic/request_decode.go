@@ -1,0 +1,373 @@
+package anthropic
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
+)
+
+// Limits of a request (reliability.md, S13).
+const (
+	maxMessages = 4096
+	maxTools    = 1024
+)
+
+// DecodeRequest implements format.RequestCodec.
+func (Messages) DecodeRequest(doc tape.Value) (*chat.Request, error) {
+	if doc.Kind() != tape.Object {
+		return nil, chat.Invalid("", "the request body must be a JSON object")
+	}
+	if present(doc.Get("thread")) {
+		return nil, threadUnsupported()
+	}
+	d := requestDecoder{turnDecoder: turnDecoder{r: &chat.Request{Format: origin, IncludeUsage: true}}}
+	if err := d.request(doc); err != nil {
+		return nil, err
+	}
+	return d.r, nil
+}
+
+// threadUnsupported is the error on which SDKs send the whole conversation
+// again, without threads. To ignore the field would lose the conversation: a
+// request that continues a thread holds the new messages only.
+func threadUnsupported() *chat.Error {
+	e := chat.Invalid("thread", "message threads are not supported for this model; send the whole conversation without thread")
+	e.Details = chat.Raw(`{"error_code":"thread_unsupported_request","unsupported":["thread"]}`)
+	return e
+}
+
+// requestDecoder reads one request.
+type requestDecoder struct {
+	turnDecoder
+	seen uint64 // the fields that were read, by their number
+
+	// Fields that are read when all others have been.
+	system, output tape.Value
+	effort         tape.Value
+}
+
+// requestField is a field of the request with a neutral meaning.
+type requestField struct {
+	name   string
+	number uint // in requestDecoder.seen
+	read   func(d *requestDecoder, field string, v tape.Value) error
+}
+
+// requestFields are the fields with a neutral meaning, by name.
+var requestFields = numbered(map[string]func(*requestDecoder, string, tape.Value) error{
+	"model":          (*requestDecoder).model,
+	"messages":       (*requestDecoder).messages,
+	"system":         later(func(d *requestDecoder) *tape.Value { return &d.system }),
+	"max_tokens":     (*requestDecoder).maxTokens,
+	"temperature":    number(func(d *requestDecoder) *chat.Number { return &d.r.Temperature }),
+	"top_p":          number(func(d *requestDecoder) *chat.Number { return &d.r.TopP }),
+	"top_k":          number(func(d *requestDecoder) *chat.Number { return &d.r.TopK }),
+	"stop_sequences": (*requestDecoder).stop,
+	"stream":         (*requestDecoder).stream,
+	"metadata":       (*requestDecoder).metadata,
+	"service_tier":   text(func(d *requestDecoder) *chat.Literal { return &d.r.ServiceTier }),
+	"thinking":       (*requestDecoder).thinking,
+	"output_config":  (*requestDecoder).outputConfig,
+	"output_format":  later(func(d *requestDecoder) *tape.Value { return &d.output }),
+	"tools":          (*requestDecoder).tools,
+	"tool_choice":    (*requestDecoder).toolChoice,
+	"thread":         func(*requestDecoder, string, tape.Value) error { return threadUnsupported() },
+})
+
+// numbered gives each field its number.
+func numbered(read map[string]func(*requestDecoder, string, tape.Value) error) map[string]requestField {
+	fields := make(map[string]requestField, len(read))
+	for name, f := range read {
+		fields[name] = requestField{name: name, number: uint(len(fields)), read: f}
+	}
+	return fields
+}
+
+// request reads all fields.
+func (d *requestDecoder) request(doc tape.Value) error {
+	for key, value := range doc.Members {
+		field, known := requestFields[string(name(key))]
+		if !known {
+			if present(value) {
+				d.extra(key.Text(), value)
+			}
+			continue
+		}
+		if d.seen&(1<<field.number) != 0 {
+			return twice(field.name)
+		}
+		d.seen |= 1 << field.number
+		if !present(value) {
+			continue
+		}
+		if err := field.read(d, field.name, value); err != nil {
+			return err
+		}
+	}
+	switch {
+	case d.at == 0:
+		return mustBe("messages", "an array with at least one message")
+	case d.r.MaxTokens == nil:
+		return mustBe("max_tokens", "a whole number of at least 1; it is missing")
+	}
+	return d.settle()
+}
+
+// settle reads the fields that had to wait for others.
+func (d *requestDecoder) settle() error {
+	if d.system.Exists() {
+		if err := d.instructions(d.system); err != nil {
+			return err
+		}
+	}
+	if d.output.Exists() && d.r.Output.Kind == chat.OutputText {
+		if err := d.format("output_format", d.output); err != nil {
+			return err
+		}
+	}
+	d.settleEffort()
+	return d.addTools()
+}
+
+// extra keeps a field that has no neutral meaning.
+func (d *turnDecoder) extra(name string, v tape.Value) {
+	d.r.Extra = append(d.r.Extra, chat.Field{Name: name, Value: v.Raw()})
+}
+
+// extraOnce keeps the first of many fields with the same path.
+func (d *turnDecoder) extraOnce(path string, v tape.Value) {
+	for i := range d.r.Extra {
+		if d.r.Extra[i].Name == path {
+			return
+		}
+	}
+	d.extra(path, v)
+}
+
+// model reads the model's name.
+func (d *requestDecoder) model(field string, v tape.Value) error {
+	if v.Kind() != tape.String {
+		return mustBe(field, "a string")
+	}
+	d.r.Model = v.Text()
+	return nil
+}
+
+// maxTokens reads the largest number of tokens of the answer. 0 warms a cache,
+// which other formats have no word for.
+func (d *requestDecoder) maxTokens(field string, v tape.Value) error {
+	if n, ok := v.Int(); !ok || n < 1 {
+		return mustBe(field, "a whole number of at least 1")
+	}
+	d.r.MaxTokens = chat.Number(v.Raw())
+	return nil
+}
+
+// stop reads the stop sequences.
+func (d *requestDecoder) stop(field string, v tape.Value) error {
+	if v.Kind() != tape.Array {
+		return mustBe(field, "an array of strings")
+	}
+	d.r.Stop = make([]chat.Literal, 0, v.Len())
+	for element := range v.Elements {
+		if element.Kind() != tape.String {
+			return mustBe(field, "an array of strings")
+		}
+		d.r.Stop = append(d.r.Stop, element.Literal())
+	}
+	return nil
+}
+
+// stream reads whether the client wants a stream.
+func (d *requestDecoder) stream(field string, v tape.Value) error {
+	if v.Kind() != tape.True && v.Kind() != tape.False {
+		return mustBe(field, "true or false")
+	}
+	d.r.Stream = v.Bool()
+	return nil
+}
+
+// metadata reads who the end user is.
+func (d *requestDecoder) metadata(field string, v tape.Value) error {
+	if v.Kind() != tape.Object {
+		return mustBe(field, "an object")
+	}
+	var user tape.Value
+	if err := fields(v, field, []string{"user_id"}, &user); err != nil {
+		return err
+	}
+	for key, value := range v.Members {
+		if present(value) && !key.Is("user_id") {
+			d.extraOnce("metadata."+key.Text(), value)
+		}
+	}
+	if user.Exists() && user.Kind() != tape.String {
+		return mustBe("metadata.user_id", "a string")
+	}
+	d.r.User = user.Literal()
+	return nil
+}
+
+// thinking reads whether the model is to reason.
+func (d *requestDecoder) thinking(field string, v tape.Value) error {
+	r := &d.r.Reasoning
+	if v.Kind() != tape.Object {
+		return mustBe(field, "an object")
+	}
+	var kind, budget, display tape.Value
+	if err := fields(v, field, []string{"type", "budget_tokens", "display"}, &kind, &budget, &display); err != nil {
+		return err
+	}
+	switch {
+	case kind.Is("disabled"):
+		r.State = chat.ReasoningOff
+		return nil
+	case kind.Is("adaptive"), kind.Is("between_tools"):
+		r.State, r.Adaptive = chat.ReasoningOn, true
+	case kind.Is("enabled"):
+		if n, ok := budget.Int(); !ok || n < 1 {
+			return mustBe("thinking.budget_tokens", "a whole number of at least 1024")
+		}
+		r.State, r.Budget = chat.ReasoningOn, chat.Number(budget.Raw())
+	default:
+		return mustBe("thinking.type", "enabled, adaptive, between_tools or disabled")
+	}
+	switch {
+	case !display.Exists():
+	case display.Is("summarized"):
+		r.Summary = "summarized"
+	case display.Is("omitted"):
+		r.Summary = "omitted"
+	default:
+		return mustBe("thinking.display", "summarized or omitted")
+	}
+	return nil
+}
+
+// outputConfig reads the effort and the form of the answer.
+func (d *requestDecoder) outputConfig(field string, v tape.Value) error {
+	if v.Kind() != tape.Object {
+		return mustBe(field, "an object")
+	}
+	var effort, form tape.Value
+	known := []string{"effort", "format"}
+	if err := fields(v, field, known, &effort, &form); err != nil {
+		return err
+	}
+	for key, value := range v.Members {
+		if present(value) && !slices.ContainsFunc(known, key.Is) {
+			d.extraOnce("output_config."+key.Text(), value)
+		}
+	}
+	if effort.Exists() {
+		if err := d.readEffort(effort); err != nil {
+			return err
+		}
+	}
+	if form.Exists() {
+		return d.format("output_config.format", form)
+	}
+	return nil
+}
+
+// efforts are the steps of effort.
+var efforts = []string{"low", "medium", "high", "xhigh", "max"}
+
+// readEffort reads how much effort the model is to make.
+func (d *requestDecoder) readEffort(v tape.Value) error {
+	for _, e := range efforts {
+		if v.Is(e) {
+			d.r.Reasoning.Effort, d.effort = e, v
+			return nil
+		}
+	}
+	return mustBe("output_config.effort", "one of "+strings.Join(efforts, ", "))
+}
+
+// settleEffort keeps the effort of a request that wants no thinking apart: in
+// other formats it would switch the thinking on.
+func (d *requestDecoder) settleEffort() {
+	if r := &d.r.Reasoning; r.State == chat.ReasoningOff && r.Effort != "" {
+		r.Effort = ""
+		d.extra("output_config.effort", d.effort)
+	}
+}
+
+// format reads the form of the answer's text.
+func (d *requestDecoder) format(field string, v tape.Value) error {
+	var kind, schema tape.Value
+	if err := fields(v, field, []string{"type", "schema"}, &kind, &schema); err != nil {
+		return err
+	}
+	if !kind.Is("json_schema") {
+		return mustBe(field+".type", "json_schema")
+	}
+	if schema.Kind() != tape.Object {
+		return mustBe(field+".schema", "an object")
+	}
+	d.r.Output = chat.Output{Kind: chat.OutputJSONSchema, Schema: schema.Raw()}
+	return nil
+}
+
+// mustBe is the error of a field that has a wrong value.
+func mustBe(field, what string) *chat.Error {
+	return chat.Invalid(field, "the field "+field+" must be "+what)
+}
+
+// twice is the error of a field that is repeated.
+func twice(field string) *chat.Error {
+	return chat.Invalid(field, "the field "+field+" stands twice in the request")
+}
+
+// fields finds members of an object by their names. A member that is null stays
+// Absent, one that is repeated is refused.
+func fields(v tape.Value, path string, names []string, at ...*tape.Value) error {
+	var seen uint64
+	for key, value := range v.Members {
+		for i, name := range names {
+			if !key.Is(name) {
+				continue
+			}
+			if seen&(1<<i) != 0 {
+				return twice(path + "." + name)
+			}
+			seen |= 1 << i
+			if present(value) {
+				*at[i] = value
+			}
+		}
+	}
+	return nil
+}
+
+// number reads a field that is a number.
+func number(at func(*requestDecoder) *chat.Number) func(*requestDecoder, string, tape.Value) error {
+	return func(d *requestDecoder, field string, v tape.Value) error {
+		if v.Kind() != tape.Number {
+			return mustBe(field, "a number")
+		}
+		*at(d) = chat.Number(v.Raw())
+		return nil
+	}
+}
+
+// text reads a field that is a string.
+func text(at func(*requestDecoder) *chat.Literal) func(*requestDecoder, string, tape.Value) error {
+	return func(d *requestDecoder, field string, v tape.Value) error {
+		if v.Kind() != tape.String {
+			return mustBe(field, "a string")
+		}
+		*at(d) = v.Literal()
+		return nil
+	}
+}
+
+// later keeps a field that is read when all others have been.
+func later(at func(*requestDecoder) *tape.Value) func(*requestDecoder, string, tape.Value) error {
+	return func(d *requestDecoder, _ string, v tape.Value) error {
+		*at(d) = v
+		return nil
+	}
+}

@@ -1,0 +1,206 @@
+package format
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+)
+
+// bigSpan is the size from which a span is kept as a reference instead of being
+// copied: an image of megabytes is never moved.
+const bigSpan = 64 << 10
+
+// Body is a request body as a sequence of spans: some written by an encoder,
+// some views into the client's bytes. The zero value is an empty body. It is
+// written once and then read any number of times, also concurrently.
+//
+// A Body whose memory is to be used again counts its users: see Own.
+type Body struct {
+	buf   []byte
+	refs  []ref
+	few   [4]ref // where refs begins, so that a few views cost no allocation
+	size  int
+	users atomic.Int32
+	free  func()
+}
+
+// ref is a span that stands before buf[at:].
+type ref struct {
+	at   int
+	span []byte
+}
+
+// Reset empties the body and keeps its memory.
+func (b *Body) Reset() {
+	clear(b.refs)
+	b.buf, b.refs, b.size = b.buf[:0], b.refs[:0], 0
+}
+
+// Len is the number of bytes.
+func (b *Body) Len() int { return b.size }
+
+// Str appends s.
+func (b *Body) Str(s string) {
+	b.buf = append(b.buf, s...)
+	b.size += len(s)
+}
+
+// Byte appends c.
+func (b *Body) Byte(c byte) {
+	b.buf = append(b.buf, c)
+	b.size++
+}
+
+// Raw appends p. A large p is kept as a view, so p must not change afterwards.
+func (b *Body) Raw(p []byte) {
+	if len(p) >= bigSpan {
+		b.View(p)
+		return
+	}
+	b.buf = append(b.buf, p...)
+	b.size += len(p)
+}
+
+// View appends p as a view, whatever its size.
+func (b *Body) View(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if b.refs == nil {
+		b.refs = b.few[:0]
+	}
+	b.refs = append(b.refs, ref{at: len(b.buf), span: p})
+	b.size += len(p)
+}
+
+// Quote appends s as a JSON string literal.
+func (b *Body) Quote(s string) {
+	from := len(b.buf)
+	b.buf = chat.AppendQuoted(b.buf, s)
+	b.size += len(b.buf) - from
+}
+
+// Append lets f append to the body's memory.
+func (b *Body) Append(f func(dst []byte) []byte) {
+	from := len(b.buf)
+	b.buf = f(b.buf)
+	b.size += len(b.buf) - from
+}
+
+// Bytes returns the whole body as one new slice: for tests and small bodies.
+func (b *Body) Bytes() []byte {
+	out := make([]byte, 0, b.size)
+	at := 0
+	for _, r := range b.refs {
+		out = append(out, b.buf[at:r.at]...)
+		out = append(out, r.span...)
+		at = r.at
+	}
+	return append(out, b.buf[at:]...)
+}
+
+// Own makes the caller the body's first user. When it has called Release and
+// every reader is closed, free is called: then nobody looks at the body's memory
+// any more, nor at the views in it. An HTTP transport may hold a reader for a
+// while after it has answered.
+func (b *Body) Own(free func()) {
+	b.free = free
+	b.users.Store(1)
+}
+
+// Release ends the use of the one who called Own.
+func (b *Body) Release() {
+	if b.users.Add(-1) == 0 && b.free != nil {
+		b.free()
+	}
+}
+
+// NewReader returns a reader over the whole body. It must be closed if the body
+// is owned.
+func (b *Body) NewReader() io.ReadCloser {
+	b.users.Add(1)
+	return &bodyReader{body: b}
+}
+
+// errBodyClosed is what a reader answers after its Close.
+var errBodyClosed = errors.New("request body is closed")
+
+// bodyReader reads a body from start to end. Its zero position is the start.
+type bodyReader struct {
+	// mu keeps Close from ending the use of the memory while a Read that runs
+	// beside it still copies: a transport closes the body of a cancelled request
+	// on another goroutine than the one that sends it.
+	mu   sync.Mutex
+	body *Body // nil after Close
+	at   int   // in buf
+	ref  int   // the next view
+	off  int   // in that view
+}
+
+// Read implements io.Reader.
+func (r *bodyReader) Read(p []byte) (n int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.body == nil {
+		return 0, errBodyClosed
+	}
+	for n < len(p) {
+		span := r.span()
+		if span == nil {
+			break
+		}
+		n += r.advance(copy(p[n:], span), len(span))
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// span is what is left of the span at the current position; nil at the end.
+func (r *bodyReader) span() []byte {
+	until := len(r.body.buf)
+	if r.ref < len(r.body.refs) {
+		until = r.body.refs[r.ref].at
+	}
+	switch {
+	case r.at < until:
+		return r.body.buf[r.at:until]
+	case r.ref < len(r.body.refs):
+		return r.body.refs[r.ref].span[r.off:]
+	default:
+		return nil
+	}
+}
+
+// advance moves on by n bytes of a span that had left bytes.
+func (r *bodyReader) advance(n, left int) int {
+	until := len(r.body.buf)
+	if r.ref < len(r.body.refs) {
+		until = r.body.refs[r.ref].at
+	}
+	if r.at < until {
+		r.at += n
+		return n
+	}
+	r.off += n
+	if n == left {
+		r.ref, r.off = r.ref+1, 0
+	}
+	return n
+}
+
+// Close ends the use of the body's memory. It may be called again.
+func (r *bodyReader) Close() error {
+	r.mu.Lock()
+	body := r.body
+	r.body = nil
+	r.mu.Unlock()
+	if body != nil {
+		body.Release()
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package chat
+
+import "bytes"
+
+// Collector folds the events of a stream into one answer: for a client that
+// asked for no stream, of an upstream that sent one. The zero value is ready.
+type Collector struct {
+	response Response
+	blocks   []collected
+	err      *Error
+	ended    bool
+}
+
+// collected is a block whose pieces are still arriving.
+type collected struct {
+	block Block
+	text  []byte // escaped, without quotes
+	sign  []byte
+}
+
+// Add takes the next event. It copies what it keeps.
+func (c *Collector) Add(ev *Event) {
+	switch ev.Kind {
+	case EventStart:
+		c.response.ID = bytes.Clone(ev.ID)
+		c.response.Model = bytes.Clone(ev.Model)
+	case EventBlockStart:
+		c.block(ev.Index).block = Block{Kind: ev.Block, ID: bytes.Clone(ev.ID), Name: bytes.Clone(ev.Name), Origin: ev.Origin}
+	case EventDelta:
+		b := c.block(ev.Index)
+		if ev.Delta == DeltaSignature {
+			b.sign = append(b.sign, ev.Text.Inner()...)
+			b.block.Origin = ev.Origin
+			return
+		}
+		b.text = append(b.text, ev.Text.Inner()...)
+	case EventUsage:
+		c.response.Usage = *ev.Usage
+	case EventFinish:
+		c.response.Stop = ev.Stop
+		c.response.Stop.Sequence = bytes.Clone(ev.Stop.Sequence)
+	case EventError:
+		c.err = ev.Err
+	case EventEnd:
+		c.ended = true
+	}
+}
+
+// block returns block i, and makes it and those before it if they are new.
+func (c *Collector) block(i int) *collected {
+	for len(c.blocks) <= i {
+		c.blocks = append(c.blocks, collected{})
+	}
+	return &c.blocks[i]
+}
+
+// Response returns the whole answer, or the error that ended the stream. It is
+// called once, after the last event.
+func (c *Collector) Response() (*Response, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if !c.ended {
+		return nil, BadAnswer("the upstream's stream ended before the answer was complete")
+	}
+	for i := range c.blocks {
+		b := &c.blocks[i]
+		literal := quoteEscaped(b.text)
+		if b.block.Kind == ToolUse {
+			b.block.Arguments = Arguments{Text: literal}
+		} else {
+			b.block.Text = literal
+		}
+		if b.sign != nil {
+			b.block.Signature = quoteEscaped(b.sign)
+		}
+		c.response.Blocks = append(c.response.Blocks, b.block)
+	}
+	return &c.response, nil
+}
+
+// quoteEscaped puts quotes around text that is escaped already.
+func quoteEscaped(escaped []byte) Literal {
+	l := make(Literal, 0, len(escaped)+2)
+	l = append(l, '"')
+	l = append(l, escaped...)
+	return append(l, '"')
+}
+
+// Replay calls yield for the events that a stream of the answer would have had:
+// for a client that asked for a stream, of an upstream that sent none. It is
+// meant for range.
+func (r *Response) Replay(yield func(ev *Event) bool) {
+	if !yield(&Event{Kind: EventStart, ID: r.ID, Model: r.Model}) {
+		return
+	}
+	for i := range r.Blocks {
+		for _, ev := range replayBlock(i, &r.Blocks[i]) {
+			if !yield(&ev) {
+				return
+			}
+		}
+	}
+	if r.Usage.Known && !yield(&Event{Kind: EventUsage, Usage: &r.Usage}) {
+		return
+	}
+	if yield(&Event{Kind: EventFinish, Stop: r.Stop}) {
+		yield(&Event{Kind: EventEnd})
+	}
+}
+
+// replayBlock returns the events of block b, which has number i.
+func replayBlock(i int, b *Block) []Event {
+	events := []Event{{Kind: EventBlockStart, Index: i, Block: b.Kind, ID: b.ID, Name: b.Name, Origin: b.Origin}}
+	delta := Event{Kind: EventDelta, Index: i, Text: b.Text}
+	switch b.Kind {
+	case Thinking:
+		delta.Delta = DeltaThinking
+	case RedactedThinking:
+		delta.Delta, delta.Origin = DeltaRedacted, b.Origin
+	case Refusal:
+		delta.Delta = DeltaRefusal
+	case ToolUse:
+		delta.Delta, delta.Text = DeltaArguments, b.Arguments.Text
+		if b.Arguments.Object != nil {
+			delta.Text = Quote(string(b.Arguments.Object))
+		}
+	default:
+		delta.Delta = DeltaText
+	}
+	if !delta.Text.Empty() {
+		events = append(events, delta)
+	}
+	if b.Signature != nil {
+		events = append(events, Event{Kind: EventDelta, Delta: DeltaSignature, Index: i, Text: b.Signature, Origin: b.Origin})
+	}
+	return append(events, Event{Kind: EventBlockStop, Index: i})
+}

@@ -1,0 +1,295 @@
+// Package chat is the neutral form of a conversation: the one shape that every
+// wire format is decoded into and encoded from when client and upstream speak
+// different formats. It is a superset of the formats, so that what two of them
+// share survives on the way between them.
+//
+// # Views
+//
+// The neutral form holds views into the bytes it was decoded from: a text stays
+// the JSON string literal it was ([Literal]), a number keeps its digits
+// ([Number]), and everything else is raw JSON ([Raw]). Encoders append views to
+// their output as they are, and unescape only where the other format demands
+// it. A view is valid as long as the bytes below it are: for requests until the
+// request is answered, for stream events until the next event is read. Nobody
+// writes through a view.
+//
+// # Concurrency
+//
+// Values are not safe for concurrent writes. A decoded [Request] is never
+// changed by an encoder, so that every attempt starts from the same request.
+package chat
+
+// Request is a chat request in neutral form. The zero value of a field means
+// that the client did not say anything about it.
+type Request struct {
+	// Format is the wire format the request came in, as format.ID writes it. It
+	// says to whom Extra means anything.
+	Format string
+	// Model is the name the client asked for.
+	Model string
+	// Stream says that the client wants a stream of events.
+	Stream bool
+	// IncludeUsage says that the client wants token counts in the stream
+	// (always so for formats that have no switch for it).
+	IncludeUsage bool
+
+	// System holds the instructions that stand before the conversation, in
+	// order. Only text blocks occur.
+	System []Block
+	// Turns is the conversation, oldest first.
+	Turns []Turn
+
+	Tools         []Tool
+	ToolChoice    ToolChoice
+	ParallelTools Bool
+	// LegacyFunctions says that the client speaks of functions, not of tools, as
+	// the first version of OpenAI's Chat format did.
+	LegacyFunctions bool
+
+	MaxTokens        Number
+	Temperature      Number
+	TopP             Number
+	TopK             Number
+	FrequencyPenalty Number
+	PresencePenalty  Number
+	Seed             Number
+	// N is the number of answers asked for.
+	N           Number
+	Logprobs    Bool
+	TopLogprobs Number
+	LogitBias   Raw
+	// Stop lists the stop sequences.
+	Stop []Literal
+
+	Reasoning Reasoning
+	Output    Output
+
+	// User identifies the end user.
+	User        Literal
+	Metadata    Raw
+	ServiceTier Literal
+	Verbosity   Literal
+	Store       Bool
+
+	// Extra holds the top-level fields that have no neutral meaning. They are
+	// restored when the target is of the same format family, and reported as
+	// dropped otherwise.
+	Extra []Field
+}
+
+// Field is a named raw value of the client's own format.
+type Field struct {
+	Name  string
+	Value Raw
+}
+
+// Role tells who speaks in a turn.
+type Role uint8
+
+// The roles. A tool's result is a block of a user turn; system turns keep their
+// place in the middle of a conversation.
+const (
+	User Role = iota
+	Assistant
+	System
+)
+
+// Turn is one contribution to the conversation.
+type Turn struct {
+	Role   Role
+	Blocks []Block
+}
+
+// BlockKind tells what a block holds.
+type BlockKind uint8
+
+// The kinds of blocks, with the fields of [Block] that each uses.
+const (
+	// Text uses Text.
+	Text BlockKind = iota
+	// Image uses Source and Detail.
+	Image
+	// Document uses Source, Title and Filename.
+	Document
+	// Audio uses Source.
+	Audio
+	// Video uses Source.
+	Video
+	// Thinking uses Text, Signature and Origin.
+	Thinking
+	// RedactedThinking uses Text (the sealed data) and Origin.
+	RedactedThinking
+	// ToolUse uses ID, Name, Arguments and Signature.
+	ToolUse
+	// ToolResult uses ID (of the call), Name, Content and IsError.
+	ToolResult
+	// Refusal uses Text.
+	Refusal
+	// Opaque uses Raw and Type: a block of the client's own format that has no
+	// neutral meaning (server tools and their results, for instance).
+	Opaque
+)
+
+// Block is a piece of a turn or of an answer. Which fields are used depends on
+// Kind.
+type Block struct {
+	Kind BlockKind
+	// Text is the text, the thinking, the refusal.
+	Text Literal
+	// ID is the id of a tool call, also in the call's result.
+	ID Literal
+	// Name is the name of a tool.
+	Name Literal
+	// Arguments of a tool call.
+	Arguments Arguments
+	// Content of a tool result: text, images and documents.
+	Content []Block
+	// IsError marks the result of a tool that failed.
+	IsError bool
+	// Source of an image, document, audio or video.
+	Source Source
+	// Detail of an image as OpenAI names it: auto, low, high.
+	Detail Literal
+	// Title and Filename of a document.
+	Title, Filename Literal
+	// Signature proves the origin of thinking, or of a tool call.
+	Signature Literal
+	// Origin is the format that made Signature or the sealed data.
+	Origin string
+	// Cache is the cache mark of the client's format, as it was.
+	Cache Raw
+	// Type is the type name of an opaque block in its own format.
+	Type string
+	// Raw is an opaque block as it was.
+	Raw Raw
+}
+
+// SourceKind tells where the bytes of an image or document are.
+type SourceKind uint8
+
+// The kinds of sources.
+const (
+	// SourceNone is the zero value: no source.
+	SourceNone SourceKind = iota
+	// SourceURL uses Data as the address.
+	SourceURL
+	// SourceBase64 uses MediaType and Data (base64 text).
+	SourceBase64
+	// SourceText uses MediaType and Data (plain text).
+	SourceText
+	// SourceFile uses Data as a file id of the provider named by Origin.
+	SourceFile
+)
+
+// Source says where the bytes of an image, document, audio or video are.
+type Source struct {
+	Kind SourceKind
+	// MediaType is a MIME type such as image/png; empty when unknown.
+	MediaType string
+	// Data is the address, the base64 text, the plain text or the file id. For
+	// base64 it is the text between the quotes and holds no escapes, so that a
+	// span of megabytes stays a reference.
+	Data []byte
+	// Origin names the format whose provider knows the file id.
+	Origin string
+}
+
+// Tool is a function the model may call.
+type Tool struct {
+	Name        Literal
+	Description Literal
+	// Schema is the JSON Schema of the arguments; nil when the tool takes none.
+	Schema Raw
+	Strict Bool
+	Cache  Raw
+	// Type and Raw hold a tool that is not a function (a server tool), as it
+	// was in the client's format. Both are zero for functions.
+	Type string
+	Raw  Raw
+}
+
+// ToolMode says whether tools may or must be called.
+type ToolMode uint8
+
+// The modes. ToolUnset means that the client did not choose.
+const (
+	ToolUnset ToolMode = iota
+	ToolAuto
+	ToolAny
+	ToolNone
+	// ToolNamed demands the one tool in ToolChoice.Names.
+	ToolNamed
+	// ToolAllowed permits the tools in ToolChoice.Names and no others;
+	// ToolChoice.Required says that one of them must be called.
+	ToolAllowed
+)
+
+// ToolChoice restricts which tools the model may call.
+type ToolChoice struct {
+	Mode     ToolMode
+	Names    []Literal
+	Required bool
+}
+
+// ReasoningState says whether the model is to reason before it answers.
+type ReasoningState uint8
+
+// The states of reasoning.
+const (
+	ReasoningUnset ReasoningState = iota
+	ReasoningOff
+	ReasoningOn
+)
+
+// Reasoning says how much the model is to reason and what it shows of it.
+type Reasoning struct {
+	State ReasoningState
+	// Effort is none, minimal, low, medium, high, xhigh or max; empty if unsaid.
+	Effort string
+	// Budget is a number of tokens; -1 leaves it to the model.
+	Budget Number
+	// Adaptive lets the model decide per step (Anthropic).
+	Adaptive bool
+	// Summary is auto, concise, detailed (OpenAI), summarized or omitted
+	// (Anthropic); empty if unsaid.
+	Summary string
+}
+
+// OutputKind is the form the answer's text must have.
+type OutputKind uint8
+
+// The kinds of output.
+const (
+	OutputText OutputKind = iota
+	OutputJSONObject
+	OutputJSONSchema
+)
+
+// Output asks for a form of the answer's text.
+type Output struct {
+	Kind              OutputKind
+	Name, Description Literal
+	Schema            Raw
+	Strict            Bool
+}
+
+// Target tells an encoder what it must know of the upstream it encodes for.
+type Target struct {
+	// Model is the upstream's own name of the model.
+	Model string
+	// MaxTokens is sent where the format demands a limit and the client gave
+	// none. Default: 8192.
+	MaxTokens int
+	// LegacyMaxTokens makes Chat encoders send max_tokens instead of
+	// max_completion_tokens, for servers that only know the older name.
+	LegacyMaxTokens bool
+	// NoStreamOptions keeps stream_options out of Chat requests, for servers
+	// that refuse it.
+	NoStreamOptions bool
+	// ReasoningContent makes Chat encoders send the thinking of earlier turns back
+	// as reasoning_content, for servers that demand it.
+	ReasoningContent bool
+	// Names takes the tool names that the encoder has to change. If it is nil,
+	// answers keep the changed names.
+	Names *Names
+}

@@ -1,0 +1,195 @@
+package openai
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
+)
+
+// tools reads the tools.
+func (d *requestDecoder) tools(field string, v tape.Value) error {
+	if v.Kind() != tape.Array {
+		return mustBe(field, "an array")
+	}
+	if v.Len() > maxTools {
+		return chat.Invalid(field, fmt.Sprintf("a request has at most %d tools", maxTools))
+	}
+	d.r.Tools = make([]chat.Tool, 0, v.Len())
+	for element := range v.Elements {
+		tool, err := decodeTool(place{field, len(d.r.Tools), ""}, element)
+		if err != nil {
+			return err
+		}
+		d.r.Tools = append(d.r.Tools, tool)
+	}
+	return nil
+}
+
+// place is an element of a list in the request, or something in it. It becomes
+// text only for errors.
+type place struct {
+	list   string
+	number int
+	below  string
+}
+
+// mustBe is the error of a place that has a wrong value.
+func (p place) mustBe(below, what string) *chat.Error {
+	return mustBe(p.list+"["+strconv.Itoa(p.number)+"]"+p.below+below, what)
+}
+
+// decodeTool reads a tool of any type.
+func decodeTool(at place, v tape.Value) (chat.Tool, error) {
+	if v.Kind() != tape.Object {
+		return chat.Tool{}, at.mustBe("", "an object")
+	}
+	function := member(v, "function")
+	switch kind := member(v, "type"); {
+	case kind.Is("function"), !kind.Exists() && function.Exists():
+		at.below = ".function"
+		return decodeFunction(at, function)
+	case kind.Kind() != tape.String:
+		return chat.Tool{}, at.mustBe(".type", `"function" or another type of tool`)
+	default:
+		return chat.Tool{Name: member(member(v, "custom"), "name").Literal(), Type: kind.Text(), Raw: v.Raw()}, nil
+	}
+}
+
+// decodeFunction reads the definition of a function.
+func decodeFunction(at place, v tape.Value) (tool chat.Tool, err error) {
+	if v.Kind() != tape.Object {
+		return tool, at.mustBe("", "an object with the function's name")
+	}
+	for key, value := range v.Members {
+		if !present(value) {
+			continue
+		}
+		switch string(name(key)) {
+		case "name":
+			tool.Name = value.Literal()
+		case "description":
+			if value.Kind() != tape.String {
+				return tool, at.mustBe(".description", "a string")
+			}
+			tool.Description = value.Literal()
+		case "parameters":
+			if value.Kind() != tape.Object {
+				return tool, at.mustBe(".parameters", "a JSON Schema object")
+			}
+			tool.Schema = value.Raw()
+		case "strict":
+			if value.Kind() != tape.True && value.Kind() != tape.False {
+				return tool, at.mustBe(".strict", "true or false")
+			}
+			tool.Strict = chat.BoolOf(value.Bool())
+		}
+	}
+	if tool.Name.Empty() {
+		return tool, at.mustBe(".name", "a string with the function's name")
+	}
+	return tool, nil
+}
+
+// legacyFunctions reads the tools of clients that know functions only. A client
+// that sends both means the tools.
+func (d *requestDecoder) legacyFunctions() error {
+	if d.r.Tools != nil || !d.functions.Exists() {
+		return nil
+	}
+	if d.functions.Kind() != tape.Array {
+		return mustBe("functions", "an array")
+	}
+	if d.functions.Len() > maxTools {
+		return chat.Invalid("functions", fmt.Sprintf("a request has at most %d functions", maxTools))
+	}
+	d.r.LegacyFunctions = true
+	d.r.Tools = make([]chat.Tool, 0, d.functions.Len())
+	for element := range d.functions.Elements {
+		tool, err := decodeFunction(place{"functions", len(d.r.Tools), ""}, element)
+		if err != nil {
+			return err
+		}
+		d.r.Tools = append(d.r.Tools, tool)
+	}
+	switch call := d.functionCall; {
+	case !call.Exists():
+	case call.Kind() == tape.Object:
+		return d.namedTool("function_call.name", member(call, "name"))
+	case call.Is("auto"), call.Is("none"):
+		return d.toolChoice("function_call", call)
+	default:
+		return mustBe("function_call", `"auto", "none" or an object with a name`)
+	}
+	return nil
+}
+
+// toolChoice reads whether tools may or must be called.
+func (d *requestDecoder) toolChoice(field string, v tape.Value) error {
+	choice := &d.r.ToolChoice
+	if v.Kind() == tape.String {
+		switch {
+		case v.Is("auto"):
+			choice.Mode = chat.ToolAuto
+		case v.Is("none"):
+			choice.Mode = chat.ToolNone
+		case v.Is("required"), v.Is("any"):
+			choice.Mode = chat.ToolAny
+		default:
+			return mustBe(field, `"auto", "none", "required" or an object`)
+		}
+		return nil
+	}
+	switch kind := v.Get("type"); {
+	case kind.Is("function"):
+		return d.namedTool("tool_choice.function.name", member(member(v, "function"), "name"))
+	case kind.Is("custom"):
+		return d.namedTool("tool_choice.custom.name", member(member(v, "custom"), "name"))
+	case kind.Is("allowed_tools"):
+		return d.allowedTools(member(v, "allowed_tools"))
+	default:
+		return mustBe("tool_choice.type", "function, custom or allowed_tools")
+	}
+}
+
+// namedTool demands the tool with a name.
+func (d *requestDecoder) namedTool(path string, name tape.Value) error {
+	if name.Literal().Empty() {
+		return mustBe(path, "the name of a tool")
+	}
+	d.r.ToolChoice = chat.ToolChoice{Mode: chat.ToolNamed, Names: []chat.Literal{name.Literal()}}
+	return nil
+}
+
+// allowedTools permits some of the tools.
+func (d *requestDecoder) allowedTools(v tape.Value) error {
+	choice := chat.ToolChoice{Mode: chat.ToolAllowed}
+	switch mode := member(v, "mode"); {
+	case mode.Is("required"):
+		choice.Required = true
+	case mode.Is("auto"), !mode.Exists():
+	default:
+		return mustBe("tool_choice.allowed_tools.mode", "auto or required")
+	}
+	tools := member(v, "tools")
+	if tools.Kind() != tape.Array || tools.Len() == 0 {
+		return mustBe("tool_choice.allowed_tools.tools", "an array of tools")
+	}
+	if tools.Len() > maxTools {
+		return chat.Invalid("tool_choice.allowed_tools.tools", fmt.Sprintf("at most %d tools can be allowed", maxTools))
+	}
+	for element := range tools.Elements {
+		function := member(element, "function")
+		if !function.Exists() {
+			function = member(element, "custom")
+		}
+		name := member(function, "name").Literal()
+		if name.Empty() {
+			return mustBe("tool_choice.allowed_tools.tools", "an array of tools with names")
+		}
+		choice.Names = append(choice.Names, name)
+	}
+	d.r.ToolChoice = choice
+	return nil
+}

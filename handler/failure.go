@@ -1,0 +1,88 @@
+package handler
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+)
+
+// statusClientClosed is the status that logs show for a client that has left.
+const statusClientClosed = 499
+
+// fail answers with an error in the client's format. Errors that are not
+// *chat.Error are the gateway's own and told to the log only.
+func (x *exchange) fail(err error) error {
+	e, ok := errors.AsType[*chat.Error](err)
+	if !ok {
+		x.h.logger.Error("request failed", zap.String("request_id", x.id), zap.Error(err))
+		e = &chat.Error{Kind: chat.ErrServer, Message: "the gateway failed to handle the request; its log says why under this request's id"}
+	}
+	if x.r.Context().Err() != nil {
+		x.commit(statusClientClosed)
+		return nil
+	}
+	told := *e
+	told.RequestID = x.id
+	status, body := x.codec.EncodeError(nil, &told)
+	x.setHeaders(nil)
+	header := x.w.Header()
+	if told.RetryAfter > 0 {
+		seconds := int(math.Ceil(told.RetryAfter.Seconds()))
+		header.Set("Retry-After", strconv.Itoa(max(seconds, 1)))
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.commit(status)
+	if x.r.Method != http.MethodHead {
+		x.w.Write(body) // a client that has left is no failure of ours
+	}
+	return nil
+}
+
+// failAttempts answers with what the last attempt has ended with. SDKs are told
+// not to repeat what cannot succeed, or what has been tried enough.
+func (x *exchange) failAttempts() error {
+	if x.last.class.final() || x.attempts >= x.h.maxAttempts() {
+		x.w.Header().Set("X-Should-Retry", "false")
+	}
+	return x.fail(x.last.err)
+}
+
+// planError is the client's error for a model that has no plan.
+func planError(model string, err error) error {
+	unknown := &chat.Error{Kind: chat.ErrNotFound, Code: "model_not_found", Param: "model"}
+	if errors.Is(err, routing.ErrUnknownModel) {
+		unknown.Message = fmt.Sprintf("the model %q does not exist", model)
+		return unknown
+	}
+	if none, ok := errors.AsType[*routing.NoSourceError](err); ok {
+		unknown.Message = none.Error()
+		return unknown
+	}
+	return err
+}
+
+// recovered answers for a panic in the request's work, so that one request's
+// fault stays its own.
+func (x *exchange) recovered(p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	x.h.logger.Error("panic while serving a request",
+		zap.String("request_id", x.id), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+	e := &chat.Error{Kind: chat.ErrServer, Message: "the gateway failed to handle the request", RequestID: x.id}
+	switch {
+	case !x.committed:
+		x.fail(e)
+	case x.envelope.stream:
+		x.abort(e)
+	}
+}

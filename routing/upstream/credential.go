@@ -1,0 +1,272 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"golang.org/x/net/http/httpguts"
+)
+
+func init() {
+	caddy.RegisterModule(BearerCredential{})
+	caddy.RegisterModule(HeaderCredential{})
+}
+
+// Credential authorises requests. Modules of the namespace
+// ai_gateway.credentials implement it.
+//
+// Apply is called once for each attempt, when everything else of the request is
+// in place, concurrently for different requests. It may set headers; it must
+// not change values that are there, for they are shared. The body is what a
+// signature covers; it is nil for now. An error must not hold the secret.
+type Credential interface {
+	Apply(ctx context.Context, r *http.Request, body []byte) error
+}
+
+// A Credential may also tell that it is not configured, and what it keeps secret.
+type (
+	missingTeller interface {
+		// Missing is the placeholder that came out empty, as it was written; "" if
+		// the credential is configured.
+		Missing() string
+	}
+	secretTeller interface {
+		// Secrets lists the texts that must never be shown to anybody.
+		Secrets() []string
+	}
+)
+
+// loadCredential loads the credential and returns what it keeps secret.
+func (u *Upstream) loadCredential(ctx caddy.Context) ([]string, error) {
+	switch len(u.CredentialsRaw) {
+	case 0:
+		return nil, nil
+	case 1:
+	default:
+		return nil, errors.New("credentials[1]: one credential per upstream; several of them are not supported yet")
+	}
+	if err := checkSecretTypes(u.CredentialsRaw[0]); err != nil {
+		return nil, fmt.Errorf("credentials[0]%w", err)
+	}
+	modules, err := ctx.LoadModule(u, "CredentialsRaw")
+	if err != nil {
+		return nil, fmt.Errorf("credentials[0]: %s", strings.TrimPrefix(err.Error(), "position 0: "))
+	}
+	module := modules.([]any)[0] // LoadModule returns this type for a list
+	credential, ok := module.(Credential)
+	if !ok {
+		return nil, fmt.Errorf("credentials[0]: module %T is no credential", module)
+	}
+	u.credential = credential
+	if t, ok := module.(missingTeller); ok && t.Missing() != "" {
+		u.lacks("credential " + t.Missing() + " is empty")
+	}
+	if t, ok := module.(secretTeller); ok {
+		return t.Secrets(), nil
+	}
+	return nil, nil
+}
+
+// checkSecretTypes refuses secrets that are no strings before the decoder does:
+// its message would repeat them.
+func checkSecretTypes(raw json.RawMessage) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return errors.New(": must be an object")
+	}
+	for _, name := range []string{"type", "token", "name", "value"} {
+		if value, ok := fields[name]; ok && (len(value) == 0 || value[0] != '"') {
+			return fmt.Errorf(".%s: must be a string", name)
+		}
+	}
+	return nil
+}
+
+// BearerCredential sends a token as `Authorization: Bearer`.
+type BearerCredential struct {
+	// The token; global placeholders such as `{env.NAME}` are resolved when the
+	// configuration is loaded. Required; there is no default.
+	Token string `json:"token,omitempty"`
+
+	secret
+	value []string
+}
+
+// CaddyModule returns the Caddy module information.
+func (BearerCredential) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "ai_gateway.credentials.bearer",
+		New: func() caddy.Module { return new(BearerCredential) },
+	}
+}
+
+// Provision resolves the token.
+func (c *BearerCredential) Provision(caddy.Context) error {
+	if err := c.resolve(c.Token); err != nil {
+		return fmt.Errorf("token: %w", err)
+	}
+	c.value = []string{"Bearer " + c.text}
+	return nil
+}
+
+// Apply sets the Authorization header.
+func (c *BearerCredential) Apply(_ context.Context, r *http.Request, _ []byte) error {
+	r.Header["Authorization"] = c.value
+	return nil
+}
+
+// UnmarshalCaddyfile reads:
+//
+//	bearer <token>
+func (c *BearerCredential) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the credential's type
+	if n := d.CountRemainingArgs(); n != 1 {
+		// Not ArgErr, which repeats the last argument.
+		return d.Errf("bearer takes one token, but has %d arguments", n)
+	}
+	d.AllArgs(&c.Token)
+	return noBlock(d, "bearer")
+}
+
+// HeaderCredential sends a key in a header of its own.
+type HeaderCredential struct {
+	// The name of the header, such as `x-api-key`. Required; there is no default.
+	Name string `json:"name,omitempty"`
+	// The value of the header; global placeholders such as `{env.NAME}` are
+	// resolved when the configuration is loaded. Required; there is no default.
+	Value string `json:"value,omitempty"`
+
+	secret
+	name  string
+	value []string
+}
+
+// CaddyModule returns the Caddy module information.
+func (HeaderCredential) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "ai_gateway.credentials.header",
+		New: func() caddy.Module { return new(HeaderCredential) },
+	}
+}
+
+// Provision checks the name and resolves the value.
+func (c *HeaderCredential) Provision(caddy.Context) error {
+	if !httpguts.ValidHeaderFieldName(c.Name) {
+		return errors.New("name: must be the name of a header")
+	}
+	c.name = textproto.CanonicalMIMEHeaderKey(c.Name)
+	if reason := refusal(c.name, true); reason != "" {
+		return fmt.Errorf("name: %s cannot be set: %s", c.Name, reason)
+	}
+	if err := c.resolve(c.Value); err != nil {
+		return fmt.Errorf("value: %w", err)
+	}
+	c.value = []string{c.text}
+	return nil
+}
+
+// Apply sets the header.
+func (c *HeaderCredential) Apply(_ context.Context, r *http.Request, _ []byte) error {
+	r.Header[c.name] = c.value
+	return nil
+}
+
+// UnmarshalCaddyfile reads:
+//
+//	header <name> <value>
+func (c *HeaderCredential) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the credential's type
+	if n := d.CountRemainingArgs(); n != 2 {
+		return d.Errf("header takes a name and a value, but has %d arguments", n)
+	}
+	d.AllArgs(&c.Name, &c.Value)
+	return noBlock(d, "header")
+}
+
+// noBlock refuses a block. What it holds is not repeated: it may be a secret.
+func noBlock(d *caddyfile.Dispenser, name string) error {
+	if d.NextBlock(0) {
+		return d.Errf("%s takes no block", name)
+	}
+	return nil
+}
+
+// secret is a configured text that is not to be shown.
+type secret struct {
+	text    string
+	missing string
+}
+
+// resolve replaces the placeholders in raw and checks what comes out.
+func (s *secret) resolve(raw string) error {
+	value, err := resolve(caddy.NewReplacer(), raw)
+	switch {
+	case err != nil:
+		return err
+	case value.text == "" && !value.dynamic:
+		return errors.New("required")
+	case !httpguts.ValidHeaderFieldValue(value.text):
+		return errors.New("holds a line break or another forbidden character")
+	}
+	s.text = value.text
+	if s.text == "" {
+		s.missing = value.missing
+	}
+	return nil
+}
+
+// Missing is the placeholder that came out empty; "" if none did.
+func (s *secret) Missing() string { return s.missing }
+
+// Secrets lists the text.
+func (s *secret) Secrets() []string { return []string{s.text} }
+
+// shortestSecret is the length from which a text is worth hiding; a shorter one
+// occurs in any text by chance.
+const shortestSecret = 6
+
+// newScrubber makes the replacer that hides secrets; nil if there are none.
+func newScrubber(secrets []string) *strings.Replacer {
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // the longest match first
+	var pairs []string
+	for _, s := range secrets {
+		if len(s) >= shortestSecret {
+			pairs = append(pairs, s, "[hidden]")
+		}
+	}
+	if pairs == nil {
+		return nil
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// Scrub hides the upstream's secrets in a text that it has sent: some services
+// repeat the key in their errors.
+func (u *Upstream) Scrub(text string) string {
+	if u.scrubber == nil {
+		return text
+	}
+	return u.scrubber.Replace(text)
+}
+
+// Interface guards
+var (
+	_ Credential            = (*BearerCredential)(nil)
+	_ caddy.Provisioner     = (*BearerCredential)(nil)
+	_ caddyfile.Unmarshaler = (*BearerCredential)(nil)
+	_ missingTeller         = (*BearerCredential)(nil)
+	_ secretTeller          = (*BearerCredential)(nil)
+	_ Credential            = (*HeaderCredential)(nil)
+	_ caddy.Provisioner     = (*HeaderCredential)(nil)
+	_ caddyfile.Unmarshaler = (*HeaderCredential)(nil)
+	_ missingTeller         = (*HeaderCredential)(nil)
+	_ secretTeller          = (*HeaderCredential)(nil)
+)
