@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -14,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/handler"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
@@ -33,10 +35,10 @@ type definitions struct {
 	sources   []sourceToken
 }
 
-// sourceToken is where a source names its upstream.
+// sourceToken is a source and where it stands.
 type sourceToken struct {
-	upstream string
-	token    caddyfile.Token
+	source routing.Source
+	token  caddyfile.Token
 }
 
 func newDefinitions() *definitions {
@@ -59,17 +61,37 @@ func (d *definitions) claim(kind, name string, at caddyfile.Token) error {
 }
 
 // checkSources refuses sources whose upstream is neither defined here nor among
-// the known ones.
+// the known ones, or does not speak their format.
 func (d *definitions) checkSources(known map[string]*upstream.Upstream) error {
 	for _, s := range d.sources {
-		if d.upstreams[s.upstream] != nil || known[s.upstream] != nil {
-			continue
+		name := s.source.Upstream
+		u := d.upstreams[name]
+		if u == nil {
+			u = known[name]
 		}
-		names := slices.Sorted(maps.Keys(d.upstreams))
-		names = slices.AppendSeq(names, maps.Keys(known))
-		return errAt(s.token, "unknown upstream %q%s", s.upstream, suggestion(s.upstream, names))
+		if u == nil {
+			names := slices.Sorted(maps.Keys(d.upstreams))
+			names = slices.AppendSeq(names, maps.Keys(known))
+			return errAt(s.token, "unknown upstream %q%s", name, suggestion(name, names))
+		}
+		spoken, err := u.Check(name)
+		if err != nil {
+			return errAt(s.token, "upstream %q: %v", name, err)
+		}
+		if f := s.source.Format; f != "" && !slices.Contains(spoken, f) {
+			return errAt(s.token, "upstream %q does not speak %s; it speaks %s", name, f, formatList(spoken))
+		}
 	}
 	return nil
+}
+
+// formatList lists formats for an error.
+func formatList(ids []format.ID) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = string(id)
+	}
+	return strings.Join(names, ", ")
 }
 
 // parseGlobalOption parses the global option ai_gateway:
@@ -227,7 +249,8 @@ func joinSite(h httpcaddyfile.Helper, defs *definitions) error {
 	}
 	for key, at := range defs.places {
 		if first, ok := seen[key]; ok && (first.File != at.File || first.Line != at.Line) {
-			return errAt(at, "%s is defined twice: first at %s:%d", key, first.File, first.Line)
+			kind, name, _ := strings.Cut(key, " ")
+			return errAt(at, "%s %q is defined twice: first at %s:%d", kind, name, first.File, first.Line)
 		}
 		seen[key] = at
 	}

@@ -1,6 +1,8 @@
 package aigateway
 
 import (
+	"slices"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
@@ -44,6 +46,9 @@ func (d *definitions) modelOption(disp *caddyfile.Dispenser, m *routing.Model) (
 	case "source":
 		var s routing.Source
 		s, err = d.parseSource(disp)
+		if err == nil && slices.ContainsFunc(m.Sources, func(o routing.Source) bool { return o.ID() == s.ID() }) {
+			err = disp.Errf("source %s stands twice in this model", s.ID())
+		}
 		m.Sources = append(m.Sources, s)
 	default:
 		err = unknown(disp, "model option", word, "display_name", "vendor", "source", "disabled")
@@ -58,7 +63,6 @@ func (d *definitions) parseSource(disp *caddyfile.Dispenser) (routing.Source, er
 	if !disp.Args(&s.Upstream, &s.Model) {
 		return s, disp.Errf("source takes an upstream and the name it has for the model, such as: source openai gpt-4o")
 	}
-	d.sources = append(d.sources, sourceToken{s.Upstream, at})
 	for disp.NextArg() {
 		word := disp.Val()
 		if word == "disabled" {
@@ -72,6 +76,7 @@ func (d *definitions) parseSource(disp *caddyfile.Dispenser) (routing.Source, er
 			return s, err
 		}
 	}
+	d.sources = append(d.sources, sourceToken{s, at})
 	return s, nil
 }
 

@@ -247,7 +247,7 @@ func (p *upstreamParser) finish(name string) error {
 	if p.value != "" {
 		p.u.CredentialsRaw = []json.RawMessage{upstream.PresetCredential(preset, p.value)}
 	}
-	if err := p.u.Check(name); err != nil {
+	if _, err := p.u.Check(name); err != nil {
 		return p.Errf("upstream %q: %v", name, err)
 	}
 	return nil

@@ -14,6 +14,9 @@ type fault struct {
 	name  string
 	step  provider.Step
 	alone int // status if there is no other source
+	// aloneMessages is the same for an upstream that speaks Anthropic Messages,
+	// if it differs.
+	aloneMessages int
 }
 
 // boom is an error body that says nothing special.
@@ -22,46 +25,46 @@ const boom = `{"error":{"message":"boom"}}`
 // faults are the rows of the fault matrix that a provider can play before its
 // first content.
 var faults = []fault{
-	{"refused", provider.Step{}, 502},
-	{"closed at once", provider.CloseAtOnce(), 502},
-	{"reset at once", provider.ResetAtOnce(), 502},
-	{"closed after the request", provider.CloseAfterRequest(), 502},
-	{"reset after the request", provider.ResetAfterRequest(), 502},
-	{"not HTTP", provider.NotHTTP(), 502},
-	{"silent", provider.Silent(), 504},
-	{"header without end", provider.EndlessHeader(0), 502},
-	{"status 500", provider.Status(500, boom), 500},
-	{"status 502 with HTML", provider.Status(502, "<html>Bad Gateway</html>").Header("Content-Type", "text/html"), 502},
-	{"status 503", provider.Status(503, "no"), 503},
-	{"status 504", provider.Status(504, ""), 504},
-	{"status 529", provider.Status(529, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`), overloaded},
-	{"status 429", provider.Status(429, boom), 429},
-	{"status 429 quota", provider.Status(429, `{"error":{"message":"quota","code":"insufficient_quota"}}`), 503},
-	{"status 401", provider.Status(401, boom), 502},
-	{"status 402", provider.Status(402, boom), 503},
-	{"status 403", provider.Status(403, boom), 502},
-	{"status 404", provider.Status(404, boom), 404},
-	{"status 999", provider.Status(999, boom), 500},
-	{"huge error", provider.HugeError(500, 1<<20), 500},
-	{"redirect", provider.Redirect(302, "http://127.0.0.1:1/"), 502},
-	{"200 with HTML", provider.HTML(), 502},
-	{"200 and empty", provider.Empty(), 502},
-	{"204", provider.NoContent(), 502},
-	{"null", provider.Status(200, "null"), 502},
-	{"wrong shape", provider.WrongShape(), 502},
-	{"not JSON", provider.NotJSON(), 502},
-	{"nested a million times", provider.Status(200, strings.Repeat("[", 1_000_000)), 502},
-	{"error in a success", provider.ErrorObject("server_error", "boom"), 503},
-	{"error event first", provider.Say("never").Stream().InsertAt(provider.Start, ": wait\n\n").ErrorAt(provider.Start), 503},
-	{"error event after the preamble", provider.Say("never").Stream().ErrorAt(provider.Preamble), 503},
-	{"no content", provider.Say("never").Stream().StallAt(provider.Preamble), 504},
-	{"comments without end", provider.Say("never").Stream().InsertAt(provider.Start, strings.Repeat(": wait\n\n", 100_000)).StallAt(provider.Start), 504},
-	{"cut after the preamble", provider.Say("never").CutAt(provider.Preamble), 502},
-	{"clean end after the preamble", provider.Say("never").Stream().EndAt(provider.Preamble), 502},
-	{"garbage after the preamble", provider.Say("never").Stream().GarbageAt(provider.Preamble), 502},
-	{"cut in the middle of a document", provider.Say("never").Plain().CutAt(1), 502},
-	{"garbage as gzip", provider.Status(200, "this is not gzip").Header("Content-Encoding", "gzip"), 502},
-	{"unknown encoding", provider.Status(200, "xx").Header("Content-Encoding", "br"), 502},
+	{"refused", provider.Step{}, 502, 0},
+	{"closed at once", provider.CloseAtOnce(), 502, 0},
+	{"reset at once", provider.ResetAtOnce(), 502, 0},
+	{"closed after the request", provider.CloseAfterRequest(), 502, 0},
+	{"reset after the request", provider.ResetAfterRequest(), 502, 0},
+	{"not HTTP", provider.NotHTTP(), 502, 0},
+	{"silent", provider.Silent(), 504, 0},
+	{"header without end", provider.EndlessHeader(0), 502, 0},
+	{"status 500", provider.Status(500, boom), 500, 0},
+	{"status 502 with HTML", provider.Status(502, "<html>Bad Gateway</html>").Header("Content-Type", "text/html"), 502, 0},
+	{"status 503", provider.Status(503, "no"), 503, 0},
+	{"status 504", provider.Status(504, ""), 504, 0},
+	{"status 529", provider.Status(529, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`), overloaded, 0},
+	{"status 429", provider.Status(429, boom), 429, 0},
+	{"status 429 quota", provider.Status(429, `{"error":{"message":"quota","code":"insufficient_quota"}}`), 503, 0},
+	{"status 401", provider.Status(401, boom), 502, 0},
+	{"status 402", provider.Status(402, boom), 503, 0},
+	{"status 403", provider.Status(403, boom), 502, 0},
+	{"status 404", provider.Status(404, boom), 404, 0},
+	{"status 999", provider.Status(999, boom), 500, 0},
+	{"huge error", provider.HugeError(500, 1<<20), 500, 0},
+	{"redirect", provider.Redirect(302, "http://127.0.0.1:1/"), 502, 0},
+	{"200 with HTML", provider.HTML(), 502, 0},
+	{"200 and empty", provider.Empty(), 502, 0},
+	{"204", provider.NoContent(), 502, 0},
+	{"null", provider.Status(200, "null"), 502, 0},
+	{"wrong shape", provider.WrongShape(), 502, 0},
+	{"not JSON", provider.NotJSON(), 502, 0},
+	{"nested a million times", provider.Status(200, strings.Repeat("[", 1_000_000)), 502, 0},
+	{"error in a success", provider.ErrorObject("server_error", "boom"), 500, 0},
+	{"error event first", provider.Say("never").Stream().InsertAt(provider.Start, ": wait\n\n").ErrorAt(provider.Start), 500, overloaded},
+	{"error event after the preamble", provider.Say("never").Stream().ErrorAt(provider.Preamble), 500, overloaded},
+	{"no content", provider.Say("never").Stream().StallAt(provider.Preamble), 504, 0},
+	{"comments without end", provider.Say("never").Stream().InsertAt(provider.Start, strings.Repeat(": wait\n\n", 100_000)).StallAt(provider.Start), 504, 0},
+	{"cut after the preamble", provider.Say("never").CutAt(provider.Preamble), 502, 0},
+	{"clean end after the preamble", provider.Say("never").Stream().EndAt(provider.Preamble), 502, 0},
+	{"garbage after the preamble", provider.Say("never").Stream().GarbageAt(provider.Preamble), 502, 0},
+	{"cut in the middle of a document", provider.Say("never").Plain().CutAt(1), 502, 0},
+	{"garbage as gzip", provider.Status(200, "this is not gzip").Header("Content-Encoding", "gzip"), 502, 0},
+	{"unknown encoding", provider.Status(200, "xx").Header("Content-Encoding", "br"), 502, 0},
 }
 
 // overloaded stands for 529, which only Anthropic's clients know; others see 503.
@@ -107,7 +110,7 @@ func TestFailover(t *testing.T) {
 							t.Errorf("%s: provider %s", prefix, got)
 						}
 					}
-					checkAlone(t, g, c, f, "alone-"+name)
+					checkAlone(t, g, c, f, "alone-"+name, id)
 				})
 			}
 		}
@@ -116,10 +119,13 @@ func TestFailover(t *testing.T) {
 
 // checkAlone holds the error of a model whose only source fails against the
 // fault's status.
-func checkAlone(t *testing.T, g *gateway, c client, f fault, model string) {
+func checkAlone(t *testing.T, g *gateway, c client, f fault, model, id string) {
 	t.Helper()
 	resp, answer := g.post(c.path, c.body(model))
 	want := f.alone
+	if id == "anthropic_messages" && f.aloneMessages != 0 {
+		want = f.aloneMessages
+	}
 	if want == overloaded && !c.messages {
 		want = 503
 	}

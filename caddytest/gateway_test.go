@@ -82,10 +82,12 @@ func (g *gateway) tryLoad(block string, global ...string) error {
 }
 %s {
 	log
-	ai_gateway {
-		%s
+	route {
+		ai_gateway {
+			%s
+		}
+		respond 418
 	}
-	respond 418
 }`, strings.Join(global, "\n"), g.url, block)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
 	if err != nil {

@@ -23,6 +23,7 @@ type exchange struct {
 
 	// document is the client's body; nil once it has been let go.
 	document *document
+	bodyRead bool // to its end
 	envelope envelope
 	neutral  *chat.Request // made when the first source of another format is tried
 
@@ -84,6 +85,7 @@ func (x *exchange) read() error {
 	if err := x.document.read(x.w, x.r, x.h.maxBody()); err != nil {
 		return err
 	}
+	x.bodyRead = true
 	envelope, err := readEnvelope(x.document.index.Root())
 	x.envelope = envelope
 	return err

@@ -38,6 +38,9 @@ func (x *exchange) fail(err error) error {
 		seconds := int(math.Ceil(told.RetryAfter.Seconds()))
 		header.Set("Retry-After", strconv.Itoa(max(seconds, 1)))
 	}
+	if x.bodyUnread() {
+		header.Set("Connection", "close")
+	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	x.commit(status)
@@ -45,6 +48,15 @@ func (x *exchange) fail(err error) error {
 		x.w.Write(body) // a client that has left is no failure of ours
 	}
 	return nil
+}
+
+// bodyUnread says that the client may still be sending a body that nobody wants.
+// Without "Connection: close" the server would wait for a part of it before it
+// sends the answer.
+func (x *exchange) bodyUnread() bool {
+	const drained = 256 << 10 // what the server reads in any case
+	length := x.r.ContentLength
+	return x.r.ProtoMajor == 1 && !x.bodyRead && (length < 0 || length > drained)
 }
 
 // failAttempts answers with what the last attempt has ended with. SDKs are told

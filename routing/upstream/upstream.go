@@ -94,12 +94,12 @@ func (u *Upstream) Provision(ctx caddy.Context, name string) error {
 }
 
 // Check finds what is wrong with an upstream of that name without making it
-// ready for use: all but what its guest modules say. Configuration adapters call
-// it where they still know the line.
-func (u *Upstream) Check(name string) error {
+// ready for use: all but what its guest modules say. It returns the formats that
+// it will speak. Configuration adapters call it where they still know the line.
+func (u *Upstream) Check(name string) ([]format.ID, error) {
 	unused := *u
 	_, _, err := unused.prepare(name)
-	return err
+	return unused.formats, err
 }
 
 // prepare settles everything that needs no guest module. It returns the preset,
