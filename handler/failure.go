@@ -3,10 +3,12 @@ package handler
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -38,7 +40,8 @@ func (x *exchange) fail(err error) error {
 		seconds := int(math.Ceil(told.RetryAfter.Seconds()))
 		header.Set("Retry-After", strconv.Itoa(max(seconds, 1)))
 	}
-	if x.bodyUnread() {
+	unread := x.bodyUnread()
+	if unread {
 		header.Set("Connection", "close")
 	}
 	header.Set("Content-Type", "application/json")
@@ -47,7 +50,22 @@ func (x *exchange) fail(err error) error {
 	if x.r.Method != http.MethodHead {
 		x.w.Write(body) // a client that has left is no failure of ours
 	}
+	if unread {
+		x.linger()
+	}
 	return nil
+}
+
+// linger sends the answer and reads on for a moment. A connection that is closed
+// with bytes unread is reset, and a client that is still sending would lose the
+// answer.
+func (x *exchange) linger() {
+	const moment, most = 500 * time.Millisecond, 8 << 20
+	controller := http.NewResponseController(x.w)
+	if controller.Flush() != nil || controller.SetReadDeadline(time.Now().Add(moment)) != nil {
+		return
+	}
+	io.CopyN(io.Discard, x.r.Body, most) // how it ends does not matter
 }
 
 // bodyUnread says that the client may still be sending a body that nobody wants.

@@ -246,6 +246,9 @@ func tell(name string, c class, status int, e *chat.Error) *chat.Error {
 	case classMissing:
 		return &chat.Error{Kind: chat.ErrNotFound, Code: "model_not_found", Message: fmt.Sprintf("upstream %q does not know the model", name)}
 	case classConflict:
+		if status == http.StatusRequestTimeout {
+			return &chat.Error{Kind: chat.ErrBadUpstream, Code: "upstream_error", Message: fmt.Sprintf("upstream %q did not get the request in time", name)}
+		}
 		return &chat.Error{Kind: chat.ErrConflict, Message: fmt.Sprintf("upstream %q answered with a conflict; try again", name)}
 	case classServer:
 		return serverError(name, status, e)
@@ -260,12 +263,12 @@ func serverError(name string, status int, e *chat.Error) *chat.Error {
 	switch {
 	case e.Kind == chat.ErrOverloaded || status == 529:
 		out.Kind = chat.ErrOverloaded
-	case status == http.StatusBadGateway:
-		out.Kind = chat.ErrBadUpstream
-	case status == http.StatusServiceUnavailable:
+	case status == http.StatusServiceUnavailable || e.Kind == chat.ErrUnavailable:
 		out.Kind = chat.ErrUnavailable
 	case status == http.StatusGatewayTimeout:
 		out.Kind = chat.ErrTimeout
+	case status == http.StatusBadGateway || status == http.StatusOK:
+		out.Kind = chat.ErrBadUpstream
 	}
 	text := "an error"
 	if status != http.StatusOK {

@@ -27,7 +27,7 @@ func TestOutcomeOfStatus(t *testing.T) {
 		{"forbidden model", 403, `{"error":{"message":"no","code":"model_not_found"}}`, classMissing, 404},
 		{"unknown model", 404, `{"error":{"message":"no","code":"model_not_found"}}`, classMissing, 404},
 		{"method", 405, ``, classClientFault, 405},
-		{"timeout", 408, ``, classConflict, 409},
+		{"timeout", 408, ``, classConflict, 502},
 		{"conflict", 409, ``, classConflict, 409},
 		{"too large", 413, ``, classClientFault, 413},
 		{"media type", 415, ``, classClientFault, 415},
