@@ -188,8 +188,12 @@ func TestHeadersThatGoUpstream(t *testing.T) {
 	g.post("/v1/messages?key=client-canary", clients[2].body("m"), sent...)
 	got := last(t, p)
 	for _, want := range []struct{ name, value string }{
-		{"X-Api-Key", "upstream-canary-0123456789"}, {"X-Team", "platform"}, {"Anthropic-Version", "2026-10-21"},
-		{"Anthropic-Beta", "one,two"}, {"Idempotency-Key", "idem-1"}, {"Content-Type", "application/json"},
+		{"X-Api-Key", "upstream-canary-0123456789"},
+		{"X-Team", "platform"},
+		{"Anthropic-Version", "2026-10-21"},
+		{"Anthropic-Beta", "one,two"},
+		{"Idempotency-Key", "idem-1"},
+		{"Content-Type", "application/json"},
 	} {
 		if v := got.Header.Get(want.name); v != want.value {
 			t.Errorf("%s: %q, want %q", want.name, v, want.value)

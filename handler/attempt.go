@@ -243,7 +243,7 @@ func (a *attempt) readComplete(body io.Reader) outcome {
 
 // gather reads a stream for a client that wants one document.
 func (a *attempt) gather(body io.Reader) outcome {
-	a.events = sse.NewScanner(body, 0)
+	a.events = sse.NewScanner(io.LimitReader(body, maxAnswer), 0)
 	decoder := a.codec.NewStreamDecoder()
 	var collector chat.Collector
 	var events []chat.Event

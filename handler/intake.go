@@ -205,9 +205,3 @@ func (d *document) rejoin(b *format.Body, env *envelope, model string) {
 	}
 	b.Byte('}')
 }
-
-// isJSON says whether an answer starts like a JSON document.
-func isJSON(start []byte) bool {
-	start = bytes.TrimLeft(start, " \t\r\n")
-	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
-}

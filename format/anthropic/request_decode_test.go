@@ -130,13 +130,17 @@ func TestDecodeFields(t *testing.T) {
 		got        func(r *chat.Request) any
 		want       string
 	}{
-		{"nulls", `,"system":null,"tools":null,"tool_choice":null,"temperature":null,"stream":null,"metadata":null,"thinking":null,"output_config":null,"x":null`,
+		{
+			"nulls", `,"system":null,"tools":null,"tool_choice":null,"temperature":null,"stream":null,"metadata":null,"thinking":null,"output_config":null,"x":null`,
 			func(r *chat.Request) any {
 				return fmt.Sprint(r.System, r.Tools, r.ToolChoice, r.Temperature, r.Stream, r.User, r.Reasoning.State, r.Extra)
-			}, "[] [] {0 [] false} [] false  0 []"},
+			}, "[] [] {0 [] false} [] false  0 []",
+		},
 		{"system string", `,"system":"a"`, func(r *chat.Request) any { return r.System[0].Text }, "a"},
-		{"system blocks", `,"system":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}]`,
-			func(r *chat.Request) any { return fmt.Sprint(r.System[1].Text, " ", string(r.System[1].Cache)) }, `b {"type":"ephemeral"}`},
+		{
+			"system blocks", `,"system":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}]`,
+			func(r *chat.Request) any { return fmt.Sprint(r.System[1].Text, " ", string(r.System[1].Cache)) }, `b {"type":"ephemeral"}`,
+		},
 		{"sampling", `,"temperature":0.70,"top_p":1,"top_k":5`, func(r *chat.Request) any {
 			return fmt.Sprintf("%s %s %s", r.Temperature, r.TopP, r.TopK)
 		}, "0.70 1 5"},
@@ -154,10 +158,14 @@ func TestDecodeFields(t *testing.T) {
 		{"effort alone", `,"output_config":{"effort":"low","task_budget":{}}`, func(r *chat.Request) any {
 			return fmt.Sprint(r.Reasoning.State, r.Reasoning.Effort, " ", r.Extra[0].Name)
 		}, "0low output_config.task_budget"},
-		{"output_config.format", `,"output_config":{"format":{"type":"json_schema","schema":{"a":1}}},"output_format":{"type":"json_schema","schema":{}}`,
-			func(r *chat.Request) any { return fmt.Sprint(r.Output.Kind, string(r.Output.Schema)) }, `2{"a":1}`},
-		{"output_format", `,"output_format":{"type":"json_schema","schema":{"a":1}}`,
-			func(r *chat.Request) any { return fmt.Sprint(r.Output.Kind, string(r.Output.Schema)) }, `2{"a":1}`},
+		{
+			"output_config.format", `,"output_config":{"format":{"type":"json_schema","schema":{"a":1}}},"output_format":{"type":"json_schema","schema":{}}`,
+			func(r *chat.Request) any { return fmt.Sprint(r.Output.Kind, string(r.Output.Schema)) }, `2{"a":1}`,
+		},
+		{
+			"output_format", `,"output_format":{"type":"json_schema","schema":{"a":1}}`,
+			func(r *chat.Request) any { return fmt.Sprint(r.Output.Kind, string(r.Output.Schema)) }, `2{"a":1}`,
+		},
 		{"tool", `,"tools":[{"name":"f","description":"d","input_schema":{"type":"object"},"strict":true,"defer_loading":true,"input_examples":[1]}]`, func(r *chat.Request) any {
 			return fmt.Sprint(r.Tools[0].Name, r.Tools[0].Description, string(r.Tools[0].Schema), r.Tools[0].Strict, r.Extra[0].Name, r.Extra[1].Name)
 		}, `f d{"type":"object"}2tools[].defer_loadingtools[].input_examples`},

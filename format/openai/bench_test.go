@@ -132,6 +132,9 @@ func BenchmarkStreamDecode(b *testing.B) {
 			d := Chat{}.NewStreamDecoder()
 			ev := event(data)
 			events, err := d.Decode(nil, ev)
+			if err != nil {
+				b.Fatal(err)
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				if events, err = d.Decode(events[:0], ev); err != nil {
@@ -149,6 +152,9 @@ func BenchmarkStreamTranslate(b *testing.B) {
 			e := Chat{}.NewStreamEncoder(exchange())
 			ev := event(data)
 			events, err := d.Decode(nil, ev)
+			if err != nil {
+				b.Fatal(err)
+			}
 			var dst []byte
 			b.ReportAllocs()
 			for b.Loop() {

@@ -82,60 +82,104 @@ func TestEncodeMessages(t *testing.T) {
 		want   string
 		lost   string
 	}{
-		{name: "system texts are joined", system: texts("a", "", " ", "b"), turns: []chat.Turn{user(texts("x")...)},
-			want: `{"role":"system","content":"a\n\nb"},{"role":"user","content":"x"}`},
-		{name: "empty system is left out", system: texts("", "\n\t"), turns: []chat.Turn{user(texts("x")...)},
-			want: `{"role":"user","content":"x"}`},
-		{name: "system in the middle keeps its place", turns: []chat.Turn{user(texts("x")...), system(texts("s")...), said(texts("y")...), user(texts("z")...)},
-			want: `{"role":"user","content":"x"},{"role":"system","content":"s"},{"role":"assistant","content":"y"},{"role":"user","content":"z"}`},
-		{name: "several texts are parts", turns: []chat.Turn{user(texts("x", "", "y")...)},
-			want: `{"role":"user","content":[{"type":"text","text":"x"},{"type":"text","text":"y"}]}`},
-		{name: "empty text keeps its turn", turns: []chat.Turn{user(texts("")...)},
-			want: `{"role":"user","content":""}`},
-		{name: "results before text, in the order of the calls",
+		{
+			name: "system texts are joined", system: texts("a", "", " ", "b"), turns: []chat.Turn{user(texts("x")...)},
+			want: `{"role":"system","content":"a\n\nb"},{"role":"user","content":"x"}`,
+		},
+		{
+			name: "empty system is left out", system: texts("", "\n\t"), turns: []chat.Turn{user(texts("x")...)},
+			want: `{"role":"user","content":"x"}`,
+		},
+		{
+			name: "system in the middle keeps its place", turns: []chat.Turn{user(texts("x")...), system(texts("s")...), said(texts("y")...), user(texts("z")...)},
+			want: `{"role":"user","content":"x"},{"role":"system","content":"s"},{"role":"assistant","content":"y"},{"role":"user","content":"z"}`,
+		},
+		{
+			name: "several texts are parts", turns: []chat.Turn{user(texts("x", "", "y")...)},
+			want: `{"role":"user","content":[{"type":"text","text":"x"},{"type":"text","text":"y"}]}`,
+		},
+		{
+			name: "empty text keeps its turn", turns: []chat.Turn{user(texts("")...)},
+			want: `{"role":"user","content":""}`,
+		},
+		{
+			name:  "results before text, in the order of the calls",
 			turns: []chat.Turn{said(textBlock("t"), call("a", "f", `{"x": 1}`), call("b", "g", `{}`)), user(textBlock("before"), result("b", texts("2")...), result("a", texts("1")...), textBlock("after"))},
 			want: `{"role":"assistant","content":"t","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\": 1}"}},{"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]},` +
 				`{"role":"tool","content":"1","tool_call_id":"a"},{"role":"tool","content":"2","tool_call_id":"b"},` +
-				`{"role":"user","content":[{"type":"text","text":"before"},{"type":"text","text":"after"}]}`},
-		{name: "results of several turns, with a system turn between",
+				`{"role":"user","content":[{"type":"text","text":"before"},{"type":"text","text":"after"}]}`,
+		},
+		{
+			name:  "results of several turns, with a system turn between",
 			turns: []chat.Turn{said(call("a", "f", "")), said(call("b", "f", "")), user(result("a", texts("1")...)), system(texts("s")...), user(result("b", texts("2")...), textBlock("x"))},
 			want: `{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
-				`{"role":"tool","content":"1","tool_call_id":"a"},{"role":"tool","content":"2","tool_call_id":"b"},{"role":"system","content":"s"},{"role":"user","content":"x"}`},
-		{name: "images behind the whole run of results",
+				`{"role":"tool","content":"1","tool_call_id":"a"},{"role":"tool","content":"2","tool_call_id":"b"},{"role":"system","content":"s"},{"role":"user","content":"x"}`,
+		},
+		{
+			name:  "images behind the whole run of results",
 			turns: []chat.Turn{said(call("a", "f", ""), call("b", "f", "")), user(result("a", picture("QQ==")), result("b", textBlock("2"), picture("Qg==")), textBlock("x"))},
 			want: `{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
 				`{"role":"tool","content":"(see attached image)","tool_call_id":"a"},{"role":"tool","content":"2","tool_call_id":"b"},` +
 				`{"role":"user","content":[{"type":"text","text":"[attached to the result of tool call a]"},{"type":"image_url","image_url":{"url":"data:image/png;base64,QQ=="}},{"type":"text","text":"[attached to the result of tool call b]"},{"type":"image_url","image_url":{"url":"data:image/png;base64,Qg=="}}]},` +
-				`{"role":"user","content":"x"}`},
-		{name: "several texts of a result are joined", turns: []chat.Turn{said(call("a", "f", "")), user(result("a", texts("1", "", "2")...))},
-			want: noArguments + `,{"role":"tool","content":"1\n\n2","tool_call_id":"a"}`},
-		{name: "empty result", turns: []chat.Turn{said(call("a", "f", "")), user(result("a"))},
-			want: noArguments + `,{"role":"tool","content":"","tool_call_id":"a"}`},
-		{name: "failed result", turns: []chat.Turn{said(call("a", "f", "")), user(chat.Block{Kind: chat.ToolResult, ID: q("a"), IsError: true, Content: texts("no such file")})},
-			want: noArguments + `,{"role":"tool","content":"Error: no such file","tool_call_id":"a"}`},
-		{name: "failed result that says so", turns: []chat.Turn{said(call("a", "f", "")), user(chat.Block{Kind: chat.ToolResult, ID: q("a"), IsError: true, Content: texts("\n ERROR 5")})},
-			want: noArguments + `,{"role":"tool","content":"\n ERROR 5","tool_call_id":"a"}`},
-		{name: "call without result", turns: []chat.Turn{said(call("a", "f", "")), user(texts("x")...)},
-			want: noArguments + `,{"role":"tool","content":"(no result)","tool_call_id":"a"},{"role":"user","content":"x"}`, lost: "tool_use (without a result) approximated"},
-		{name: "call at the end", turns: []chat.Turn{said(call("a", "f", ""))},
-			want: noArguments + `,{"role":"tool","content":"(no result)","tool_call_id":"a"}`, lost: "tool_use (without a result) approximated"},
-		{name: "result without call", turns: []chat.Turn{user(result("zz", texts("1")...), textBlock("x"))},
-			want: `{"role":"user","content":[{"type":"text","text":"[result of tool zz] 1"},{"type":"text","text":"x"}]}`, lost: "tool_result (without a call) approximated"},
-		{name: "result of an earlier round", turns: []chat.Turn{said(call("a", "f", "")), user(result("a", texts("1")...)), said(texts("ok")...), user(result("a", texts("2")...))},
-			want: noArguments + `,{"role":"tool","content":"1","tool_call_id":"a"},{"role":"assistant","content":"ok"},{"role":"user","content":[{"type":"text","text":"[result of tool a] 2"}]}`, lost: "tool_result (without a call) approximated"},
-		{name: "of repeated results the last one counts", turns: []chat.Turn{said(call("a", "f", "")), user(result("a", texts("1")...), result("a", texts("2")...))},
-			want: noArguments + `,{"role":"tool","content":"2","tool_call_id":"a"}`, lost: "tool_result (repeated) unsupported"},
-		{name: "long ids are shortened alike", turns: []chat.Turn{said(call(long, "f", "")), user(result(long, texts("1")...))},
-			want: strings.ReplaceAll(noArguments, `"id":"a"`, `"id":"`+hashed+`"`) + `,{"role":"tool","content":"1","tool_call_id":"` + hashed + `"}`},
-		{name: "thinking is dropped, empty answers too",
+				`{"role":"user","content":"x"}`,
+		},
+		{
+			name: "several texts of a result are joined", turns: []chat.Turn{said(call("a", "f", "")), user(result("a", texts("1", "", "2")...))},
+			want: noArguments + `,{"role":"tool","content":"1\n\n2","tool_call_id":"a"}`,
+		},
+		{
+			name: "empty result", turns: []chat.Turn{said(call("a", "f", "")), user(result("a"))},
+			want: noArguments + `,{"role":"tool","content":"","tool_call_id":"a"}`,
+		},
+		{
+			name: "failed result", turns: []chat.Turn{said(call("a", "f", "")), user(chat.Block{Kind: chat.ToolResult, ID: q("a"), IsError: true, Content: texts("no such file")})},
+			want: noArguments + `,{"role":"tool","content":"Error: no such file","tool_call_id":"a"}`,
+		},
+		{
+			name: "failed result that says so", turns: []chat.Turn{said(call("a", "f", "")), user(chat.Block{Kind: chat.ToolResult, ID: q("a"), IsError: true, Content: texts("\n ERROR 5")})},
+			want: noArguments + `,{"role":"tool","content":"\n ERROR 5","tool_call_id":"a"}`,
+		},
+		{
+			name: "call without result", turns: []chat.Turn{said(call("a", "f", "")), user(texts("x")...)},
+			want: noArguments + `,{"role":"tool","content":"(no result)","tool_call_id":"a"},{"role":"user","content":"x"}`, lost: "tool_use (without a result) approximated",
+		},
+		{
+			name: "call at the end", turns: []chat.Turn{said(call("a", "f", ""))},
+			want: noArguments + `,{"role":"tool","content":"(no result)","tool_call_id":"a"}`, lost: "tool_use (without a result) approximated",
+		},
+		{
+			name: "result without call", turns: []chat.Turn{user(result("zz", texts("1")...), textBlock("x"))},
+			want: `{"role":"user","content":[{"type":"text","text":"[result of tool zz] 1"},{"type":"text","text":"x"}]}`, lost: "tool_result (without a call) approximated",
+		},
+		{
+			name: "result of an earlier round", turns: []chat.Turn{said(call("a", "f", "")), user(result("a", texts("1")...)), said(texts("ok")...), user(result("a", texts("2")...))},
+			want: noArguments + `,{"role":"tool","content":"1","tool_call_id":"a"},{"role":"assistant","content":"ok"},{"role":"user","content":[{"type":"text","text":"[result of tool a] 2"}]}`, lost: "tool_result (without a call) approximated",
+		},
+		{
+			name: "of repeated results the last one counts", turns: []chat.Turn{said(call("a", "f", "")), user(result("a", texts("1")...), result("a", texts("2")...))},
+			want: noArguments + `,{"role":"tool","content":"2","tool_call_id":"a"}`, lost: "tool_result (repeated) unsupported",
+		},
+		{
+			name: "long ids are shortened alike", turns: []chat.Turn{said(call(long, "f", "")), user(result(long, texts("1")...))},
+			want: strings.ReplaceAll(noArguments, `"id":"a"`, `"id":"`+hashed+`"`) + `,{"role":"tool","content":"1","tool_call_id":"` + hashed + `"}`,
+		},
+		{
+			name:  "thinking is dropped, empty answers too",
 			turns: []chat.Turn{user(texts("x")...), said(chat.Block{Kind: chat.Thinking, Text: q("hm"), Signature: q("sig")}, chat.Block{Kind: chat.RedactedThinking, Text: q("zz")}), user(texts("y")...)},
-			want:  `{"role":"user","content":"x"},{"role":"user","content":"y"}`, lost: "thinking unsupported"},
-		{name: "opaque history is dropped", turns: []chat.Turn{said(chat.Block{Kind: chat.Opaque, Type: "server_tool_use"}, textBlock("y")), user(texts("x")...)},
-			want: `{"role":"assistant","content":"y"},{"role":"user","content":"x"}`, lost: "assistant.server_tool_use unsupported"},
-		{name: "refusal", turns: []chat.Turn{said(chat.Block{Kind: chat.Refusal, Text: q("no")}), user(texts("x")...)},
-			want: `{"role":"assistant","content":null,"refusal":"no"},{"role":"user","content":"x"}`},
-		{name: "cache marks are dropped", system: []chat.Block{{Text: q("s"), Cache: chat.Raw("{}")}}, turns: []chat.Turn{user(chat.Block{Text: q("x"), Cache: chat.Raw("{}")})},
-			want: `{"role":"system","content":"s"},{"role":"user","content":"x"}`, lost: "cache_control unsupported"},
+			want:  `{"role":"user","content":"x"},{"role":"user","content":"y"}`, lost: "thinking unsupported",
+		},
+		{
+			name: "opaque history is dropped", turns: []chat.Turn{said(chat.Block{Kind: chat.Opaque, Type: "server_tool_use"}, textBlock("y")), user(texts("x")...)},
+			want: `{"role":"assistant","content":"y"},{"role":"user","content":"x"}`, lost: "assistant.server_tool_use unsupported",
+		},
+		{
+			name: "refusal", turns: []chat.Turn{said(chat.Block{Kind: chat.Refusal, Text: q("no")}), user(texts("x")...)},
+			want: `{"role":"assistant","content":null,"refusal":"no"},{"role":"user","content":"x"}`,
+		},
+		{
+			name: "cache marks are dropped", system: []chat.Block{{Text: q("s"), Cache: chat.Raw("{}")}}, turns: []chat.Turn{user(chat.Block{Text: q("x"), Cache: chat.Raw("{}")})},
+			want: `{"role":"system","content":"s"},{"role":"user","content":"x"}`, lost: "cache_control unsupported",
+		},
 		{name: "media", turns: []chat.Turn{user(
 			chat.Block{Kind: chat.Image, Source: chat.Source{Kind: chat.SourceURL, Data: []byte(`https://x/"a`)}},
 			chat.Block{Kind: chat.Document, Source: chat.Source{Kind: chat.SourceBase64, MediaType: "application/pdf", Data: []byte("QQ==")}},

@@ -15,10 +15,14 @@ func TestUsage(t *testing.T) {
 	}{
 		{"absent", `null`, chat.Usage{}},
 		{"plain", `{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}`, chat.Usage{Known: true, InputUncached: 10, Output: 5}},
-		{"cached and written are parts of the prompt", `{"prompt_tokens":100,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30,"audio_tokens":2},"completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":1}}`,
-			chat.Usage{Known: true, InputUncached: 10, CacheRead: 60, CacheWrite5m: 30, Output: 5, Reasoning: 3, AudioIn: 2, AudioOut: 1}},
-		{"never negative", `{"prompt_tokens":10,"completion_tokens":-5,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30}}`,
-			chat.Usage{Known: true, CacheRead: 10}},
+		{
+			"cached and written are parts of the prompt", `{"prompt_tokens":100,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30,"audio_tokens":2},"completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":1}}`,
+			chat.Usage{Known: true, InputUncached: 10, CacheRead: 60, CacheWrite5m: 30, Output: 5, Reasoning: 3, AudioIn: 2, AudioOut: 1},
+		},
+		{
+			"never negative", `{"prompt_tokens":10,"completion_tokens":-5,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30}}`,
+			chat.Usage{Known: true, CacheRead: 10},
+		},
 		{"DeepSeek", `{"prompt_tokens":20,"completion_tokens":1,"prompt_cache_hit_tokens":16,"prompt_cache_miss_tokens":4}`, chat.Usage{Known: true, InputUncached: 4, CacheRead: 16, Output: 1}},
 		{"Moonshot", `{"prompt_tokens":20,"completion_tokens":1,"cached_tokens":8}`, chat.Usage{Known: true, InputUncached: 12, CacheRead: 8, Output: 1}},
 		{"the standard field wins", `{"prompt_cache_hit_tokens":16,"prompt_tokens":20,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4}}`, chat.Usage{Known: true, InputUncached: 16, CacheRead: 4, Output: 1}},
@@ -159,12 +163,21 @@ func TestEncodeResponse(t *testing.T) {
 	}{
 		{"empty", chat.StopEnd, nil, `{"index":0,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":"stop"}`, ""},
 		{"texts are joined", chat.StopEnd, texts("a", "b"), `{"index":0,"message":{"role":"assistant","content":"ab","refusal":null},"logprobs":null,"finish_reason":"stop"}`, ""},
-		{"sealed thinking is invisible", chat.StopEnd, []chat.Block{{Kind: chat.RedactedThinking, Text: q("zz")}, {Kind: chat.Thinking, Signature: q("s")}, textBlock("a")},
-			`{"index":0,"message":{"role":"assistant","content":"a","refusal":null},"logprobs":null,"finish_reason":"stop"}`, ""},
-		{"thinking", chat.StopEnd, []chat.Block{{Kind: chat.Thinking, Text: q("hm"), Signature: q("s")}, textBlock("a")},
-			`{"index":0,"message":{"role":"assistant","content":"a","reasoning_content":"hm","refusal":null},"logprobs":null,"finish_reason":"stop"}`, ""},
-		{"tool", chat.StopToolUse, []chat.Block{call("toolu_1", "f", `{"a":"<\"é"}`)},
-			`{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"tool_calls":[{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{\"a\":\"<\\\"é\"}"}}]},"logprobs":null,"finish_reason":"tool_calls"}`, ""},
+		{
+			"sealed thinking is invisible", chat.StopEnd,
+			[]chat.Block{{Kind: chat.RedactedThinking, Text: q("zz")}, {Kind: chat.Thinking, Signature: q("s")}, textBlock("a")},
+			`{"index":0,"message":{"role":"assistant","content":"a","refusal":null},"logprobs":null,"finish_reason":"stop"}`, "",
+		},
+		{
+			"thinking", chat.StopEnd,
+			[]chat.Block{{Kind: chat.Thinking, Text: q("hm"), Signature: q("s")}, textBlock("a")},
+			`{"index":0,"message":{"role":"assistant","content":"a","reasoning_content":"hm","refusal":null},"logprobs":null,"finish_reason":"stop"}`, "",
+		},
+		{
+			"tool", chat.StopToolUse,
+			[]chat.Block{call("toolu_1", "f", `{"a":"<\"é"}`)},
+			`{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"tool_calls":[{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{\"a\":\"<\\\"é\"}"}}]},"logprobs":null,"finish_reason":"tool_calls"}`, "",
+		},
 		{"refusal without text", chat.StopRefusal, texts("I"), `{"index":0,"message":{"role":"assistant","content":"I","refusal":null},"logprobs":null,"finish_reason":"content_filter"}`, ""},
 		{"refusal", chat.StopRefusal, []chat.Block{{Kind: chat.Refusal, Text: q("no")}}, `{"index":0,"message":{"role":"assistant","content":null,"refusal":"no"},"logprobs":null,"finish_reason":"stop"}`, ""},
 		{"opaque", chat.StopPause, []chat.Block{{Kind: chat.Opaque, Type: "server_tool_use"}}, `{"index":0,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":"stop"}`, "content.server_tool_use unsupported"},

@@ -146,18 +146,27 @@ func TestEncodeStream(t *testing.T) {
 	}{
 		{"the role comes first, whatever the first event", []chat.Event{text(0, "a")}, role + "data: [{{\"content\":\"a\"}}]}\n\n"},
 		{"nothing for empty pieces", []chat.Event{start, text(0, ""), {Kind: chat.EventDelta, Delta: chat.DeltaSignature, Text: q("s")}}, role},
-		{"tools are numbered among tools", []chat.Event{start, text(0, "a"), tool(1, "x"), arguments(1, "{}"), stop(1), tool(2, "y"), stop(2), finish, end},
+		{
+			"tools are numbered among tools",
+			[]chat.Event{start, text(0, "a"), tool(1, "x"), arguments(1, "{}"), stop(1), tool(2, "y"), stop(2), finish, end},
 			role + "data: [{{\"content\":\"a\"}}]}\n\n" +
 				"data: [{{\"tool_calls\":[{\"index\":0,\"id\":\"x\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n" +
 				"data: [{{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}}]}}]}\n\n" +
 				"data: [{{\"tool_calls\":[{\"index\":1,\"id\":\"y\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n" +
-				"data: [{{\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":\"{}\"}}]}}]}\n\n" + called + done},
-		{"a tool that never stops gets its arguments at the finish", []chat.Event{start, tool(0, "x"), finish, finish, end, end},
+				"data: [{{\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":\"{}\"}}]}}]}\n\n" + called + done,
+		},
+		{
+			"a tool that never stops gets its arguments at the finish",
+			[]chat.Event{start, tool(0, "x"), finish, finish, end, end},
 			role + "data: [{{\"tool_calls\":[{\"index\":0,\"id\":\"x\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n" +
-				"data: [{{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}}]}}]}\n\n" + called + done},
+				"data: [{{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}}]}}]}\n\n" + called + done,
+		},
 		{"no counts unless asked for", []chat.Event{start, {Kind: chat.EventUsage, Usage: &chat.Usage{Known: true, Output: 1}}, finish, end}, role + stopped + done},
-		{"nothing after an error", []chat.Event{start, failure, text(0, "a"), finish, end},
-			role + "data: {\"error\":{\"message\":\"gone\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"stream_interrupted\"}}\n\n"},
+		{
+			"nothing after an error",
+			[]chat.Event{start, failure, text(0, "a"), finish, end},
+			role + "data: {\"error\":{\"message\":\"gone\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"stream_interrupted\"}}\n\n",
+		},
 		{"heartbeat", []chat.Event{{Kind: chat.EventHeartbeat}}, ": ping\n\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -189,8 +198,10 @@ func TestEncodeStreamForFunctions(t *testing.T) {
 }
 
 func TestEncodeReplayedAnswer(t *testing.T) {
-	r := &chat.Response{ID: q("msg_1"), Stop: chat.Stop{Reason: chat.StopToolUse}, Usage: chat.Usage{Known: true, InputUncached: 3, Output: 4},
-		Blocks: []chat.Block{{Kind: chat.Thinking, Text: q("hm")}, textBlock("a"), call("t", "f", `{"x":1}`)}}
+	r := &chat.Response{
+		ID: q("msg_1"), Stop: chat.Stop{Reason: chat.StopToolUse}, Usage: chat.Usage{Known: true, InputUncached: 3, Output: 4},
+		Blocks: []chat.Block{{Kind: chat.Thinking, Text: q("hm")}, textBlock("a"), call("t", "f", `{"x":1}`)},
+	}
 	e := Chat{}.NewStreamEncoder(exchange())
 	var out []byte
 	for ev := range r.Replay {

@@ -195,7 +195,9 @@ func TestScannerErrors(t *testing.T) {
 		{"in a line", &chunks{list: [][]byte{[]byte("data: a")}, err: broken}, 0, nil, broken},
 		{
 			"together with data", iotest.DataErrReader(io.MultiReader(strings.NewReader("data: a\n\ndata: b"), iotest.ErrReader(broken))),
-			0, []seen{data("a")}, broken,
+			0,
+			[]seen{data("a")},
+			broken,
 		},
 		{"cut body", &chunks{list: [][]byte{[]byte("data: a\n")}, err: io.ErrUnexpectedEOF}, 0, nil, io.ErrUnexpectedEOF},
 		{"a reader that does nothing", idle{}, 0, nil, io.ErrNoProgress},
@@ -204,12 +206,16 @@ func TestScannerErrors(t *testing.T) {
 		{"above the limit without an end", strings.NewReader("data: a\n\ndata: bbbbbbbb"), 9, []seen{data("a")}, ErrEventTooLarge},
 		{
 			"far above the limit", io.MultiReader(strings.NewReader("data: a\n\n: "), endless("x")),
-			100 << 10, []seen{data("a")}, ErrEventTooLarge,
+			100 << 10,
+			[]seen{data("a")},
+			ErrEventTooLarge,
 		},
 		{"endless lines", endless("data: x\n"), 100 << 10, nil, ErrEventTooLarge},
 		{
 			"just at a large limit", strings.NewReader("data: " + strings.Repeat("x", 100<<10-8) + "\n\n"),
-			100 << 10, []seen{data(strings.Repeat("x", 100<<10-8))}, io.EOF,
+			100 << 10,
+			[]seen{data(strings.Repeat("x", 100<<10-8))},
+			io.EOF,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
