@@ -39,6 +39,17 @@ func (b *Body) Reset() {
 	b.buf, b.refs, b.size = b.buf[:0], b.refs[:0], 0
 }
 
+// Grow makes room for n written bytes in all, so that an encoder that knows about
+// how much it will write does not move it.
+func (b *Body) Grow(n int) {
+	if n > cap(b.buf) {
+		b.buf = append(make([]byte, 0, n), b.buf...)
+	}
+}
+
+// Room is how many bytes can be written in all without taking more memory.
+func (b *Body) Room() int { return cap(b.buf) }
+
 // Len is the number of bytes.
 func (b *Body) Len() int { return b.size }
 

@@ -45,7 +45,7 @@ type attempt struct {
 	// phases of the clock
 	header, content, idle, ending timeoutError
 
-	body     format.Body
+	body     *pooledBody
 	names    chat.Names // that the request's encoder had to change
 	response *http.Response
 
@@ -85,6 +85,7 @@ func (x *exchange) newAttempt(source *routing.Candidate) (*attempt, error) {
 // end, or the first content of a stream.
 func (a *attempt) run() outcome {
 	if err := a.encode(); err != nil {
+		a.body.Release()
 		return refused(err)
 	}
 	if out := a.send(); out.class != classOK {
@@ -128,19 +129,19 @@ func refused(err error) outcome {
 // encode writes the request's body in the upstream's format, always from the
 // client's own bytes.
 func (a *attempt) encode() error {
-	a.x.document.retain()
-	a.body.Own(a.x.document.release)
+	a.body = newBody(a.x.document)
 	if a.same {
-		a.x.document.splice(&a.body, &a.x.envelope, a.source.Model)
+		a.x.document.splice(&a.body.Body, &a.x.envelope, a.source.Model)
 		return nil
 	}
 	request, err := a.x.decoded()
 	if err != nil {
 		return err
 	}
+	a.body.Grow(min(len(a.x.document.data)+1<<10, pooledLimit))
 	target := a.source.Upstream.Target(a.source.Model)
 	target.Names = &a.names
-	report, err := a.codec.EncodeRequest(&a.body, request, target)
+	report, err := a.codec.EncodeRequest(&a.body.Body, request, target)
 	a.x.report(a.source.Format, report)
 	return err
 }
@@ -151,7 +152,7 @@ func (a *attempt) send() outcome {
 	response, err := a.source.Upstream.Do(a.ctx, &upstream.Call{
 		Format:    a.source.Format,
 		Operation: a.x.endpoint.Operation,
-		Body:      &a.body,
+		Body:      &a.body.Body,
 		Header:    a.x.forwarded(a.source.Format),
 		Stream:    a.x.envelope.stream,
 	})

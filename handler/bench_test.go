@@ -97,3 +97,31 @@ func BenchmarkPassThrough(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkTranslated measures the same for a request and an answer that are
+// translated.
+func BenchmarkTranslated(b *testing.B) {
+	const messages = `{"id":"msg_1","type":"message","role":"assistant","model":"real","content":[{"type":"text","text":"hello"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":2}}`
+	for _, bench := range []struct {
+		name, body string
+	}{
+		{"1KB", bodyOf(1<<10, false)},
+		{"100KB", bodyOf(100<<10, false)},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			h := newHandler(b, format.AnthropicMessages, inProcess("application/json", messages))
+			body := []byte(bench.body)
+			r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil)
+			r.ContentLength = int64(len(body))
+			w := &discard{make(http.Header)}
+			for b.Loop() {
+				clear(w.header)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				if err := h.ServeHTTP(w, r, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -6,14 +6,18 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
 const (
-	// pooledBody is the largest buffer that is kept for other requests.
-	pooledBody = 1 << 20
+	// pooledLimit is the largest buffer that is kept for other requests.
+	pooledLimit = 1 << 20
 	// firstBody is where the buffer of a body of unknown length starts.
 	firstBody = 16 << 10
+	// earnest is how much of a body above pooledLimit has to come before its
+	// declared length is believed.
+	earnest = 256 << 10
 )
 
 // document is a JSON body, of a client or an upstream, and its index. It comes
@@ -43,18 +47,21 @@ func (d *document) release() {
 		return
 	}
 	d.index.Reset()
-	if cap(d.data) <= pooledBody {
+	if cap(d.data) <= pooledLimit {
 		d.data = d.data[:0]
 		documents.Put(d)
 	}
 }
 
-// fill reads body to its end. A declared length is believed only up to a
-// megabyte: memory beyond that is taken when the bytes have come.
+// fill reads body to its end. The memory for a large one is taken only when a
+// part of it has come.
 func (d *document) fill(body io.Reader, length int64) error {
 	size := int64(firstBody)
-	if length >= 0 {
-		size = min(length, pooledBody)
+	switch {
+	case length > pooledLimit:
+		size = earnest
+	case length >= 0:
+		size = length
 	}
 	d.data = grow(d.data[:0], int(size))
 	for {
@@ -102,4 +109,37 @@ func grow(data []byte, size int) []byte {
 	bigger := make([]byte, len(data), size)
 	copy(bigger, data)
 	return bigger
+}
+
+// pooledBody is the body of an attempt: memory from a pool, and views into the
+// client's document, which it keeps from being freed.
+type pooledBody struct {
+	format.Body
+	document *document
+	freed    func() // free, made once
+}
+
+var bodies = sync.Pool{New: func() any { return new(pooledBody) }}
+
+// newBody returns an empty body for an attempt. The caller must Release it; it
+// goes back to the pool when the transport has let go of it, too.
+func newBody(d *document) *pooledBody {
+	b := bodies.Get().(*pooledBody)
+	d.retain()
+	b.document = d
+	if b.freed == nil {
+		b.freed = b.free
+	}
+	b.Own(b.freed)
+	return b
+}
+
+// free is called by the body when its last user has gone.
+func (b *pooledBody) free() {
+	b.document.release()
+	b.document = nil
+	if b.Room() <= pooledLimit {
+		b.Reset()
+		bodies.Put(b)
+	}
 }

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -111,10 +112,18 @@ func (b *block) read(v tape.Value) error {
 	return nil
 }
 
+// read finds the members of one block more.
+func (d *turnDecoder) read(b *block, v tape.Value) error {
+	if d.count++; d.count > maxBlocks {
+		return chat.Invalid("messages", fmt.Sprintf("a request has at most %d blocks of content", maxBlocks))
+	}
+	return b.read(v)
+}
+
 // block reads a block into the open turn.
 func (d *turnDecoder) block(at place, v tape.Value, role chat.Role) error {
 	b := block{place: at}
-	if err := b.read(v); err != nil {
+	if err := d.read(&b, v); err != nil {
 		return err
 	}
 	switch {
@@ -147,7 +156,19 @@ func (b *block) foreign() error {
 
 // add adds a block to the open turn.
 func (d *turnDecoder) add(kind chat.BlockKind, b *block) *chat.Block {
-	d.blocks = append(d.blocks, chat.Block{Kind: kind, Cache: b.cache.Raw()})
+	out := d.next()
+	out.Kind, out.Cache = kind, b.cache.Raw()
+	return out
+}
+
+// next adds an empty block to the open turn. Blocks are large, and the memory
+// behind d.blocks was never used: it need not be written.
+func (d *turnDecoder) next() *chat.Block {
+	if n := len(d.blocks); n < cap(d.blocks) {
+		d.blocks = d.blocks[:n+1]
+	} else {
+		d.blocks = append(d.blocks, chat.Block{})
+	}
 	return &d.blocks[len(d.blocks)-1]
 }
 
@@ -258,7 +279,7 @@ func (d *turnDecoder) result(b *block) error {
 func (d *turnDecoder) resultContent(b *block) error {
 	switch b.content.Kind() {
 	case tape.String:
-		d.blocks = append(d.blocks, chat.Block{Kind: chat.Text, Text: b.content.Literal()})
+		d.next().Text = b.content.Literal()
 		return nil
 	case tape.Array:
 	default:

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -8,10 +9,15 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// Limits of a request (reliability.md, S13).
+// Limits of a request. Those of messages and tools are reliability.md, S13; the
+// others keep a small document from demanding much memory or time. The number of
+// stop sequences is Anthropic's own limit.
 const (
 	maxMessages = 4096
 	maxTools    = 1024
+	maxBlocks   = 1 << 16
+	maxStop     = 8191
+	maxExtra    = 256
 )
 
 // DecodeRequest implements format.RequestCodec.
@@ -90,6 +96,9 @@ func (d *requestDecoder) request(doc tape.Value) error {
 	for key, value := range doc.Members {
 		field, known := requestFields[string(name(key))]
 		if !known {
+			if len(d.r.Extra) == maxExtra {
+				return chat.Invalid(bounded(key.Text(), 64), fmt.Sprintf("a request has at most %d unknown fields", maxExtra))
+			}
 			if present(value) {
 				d.extra(key.Text(), value)
 			}
@@ -136,8 +145,12 @@ func (d *turnDecoder) extra(name string, v tape.Value) {
 	d.r.Extra = append(d.r.Extra, chat.Field{Name: name, Value: v.Raw()})
 }
 
-// extraOnce keeps the first of many fields with the same path.
+// extraOnce keeps the first of many fields with the same path, which are
+// reported as lost and never restored. There is no point in a long report.
 func (d *turnDecoder) extraOnce(path string, v tape.Value) {
+	if len(d.r.Extra) == maxExtra {
+		return
+	}
 	for i := range d.r.Extra {
 		if d.r.Extra[i].Name == path {
 			return
@@ -167,8 +180,11 @@ func (d *requestDecoder) maxTokens(field string, v tape.Value) error {
 
 // stop reads the stop sequences.
 func (d *requestDecoder) stop(field string, v tape.Value) error {
-	if v.Kind() != tape.Array {
+	switch {
+	case v.Kind() != tape.Array:
 		return mustBe(field, "an array of strings")
+	case v.Len() > maxStop:
+		return chat.Invalid(field, fmt.Sprintf("a request has at most %d stop sequences", maxStop))
 	}
 	d.r.Stop = make([]chat.Literal, 0, v.Len())
 	for element := range v.Elements {

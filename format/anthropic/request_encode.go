@@ -90,8 +90,14 @@ func (e *requestEncoder) lose(path string) {
 	e.lost(chat.Loss{Path: path, Reason: chat.Unsupported, Meaning: true})
 }
 
+// maxReport bounds the report; what changes the meaning is always told.
+const maxReport = 64
+
 // lost reports a loss, once.
 func (e *requestEncoder) lost(l chat.Loss) {
+	if len(e.report) >= maxReport && !l.Meaning {
+		return
+	}
 	for _, known := range e.report {
 		if known == l {
 			return

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -468,6 +469,42 @@ func TestToolNamesComeBack(t *testing.T) {
 		name := at(parse(t, string(got)).Get("content"), 0).Get("name")
 		if !name.Is("plain") && !name.Is("mcp.server/tool") && !name.Is(strings.Repeat("x", 129)) {
 			t.Errorf("%s comes back as %s", sent, name.Raw())
+		}
+	}
+}
+
+// Whatever a conversation holds, Anthropic's rules of turns are kept.
+func TestRandomConversations(t *testing.T) {
+	ids := []string{"a", "b", "a_1", "x.y", "x:y", ""}
+	for seed := range uint64(3000) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		id := func() string { return ids[random.IntN(len(ids))] }
+		words := []string{"", " ", "\n", "word", "word \n"}
+		block := func(role chat.Role) chat.Block {
+			switch n := random.IntN(5); {
+			case n < 2 || role == chat.System:
+				return textOf(words[random.IntN(len(words))])
+			case role == chat.Assistant && n < 4:
+				return call(id(), "f")
+			case role == chat.Assistant:
+				return thought([]string{origin, foreign}[random.IntN(2)], []string{"", "s"}[random.IntN(2)])
+			case n < 4:
+				return resultOf(id(), textOf(words[random.IntN(len(words))]))
+			default:
+				return picture("image/png", "abcd")
+			}
+		}
+		r := &chat.Request{Format: foreign}
+		for range random.IntN(8) {
+			turn := chat.Turn{Role: chat.Role(random.IntN(3))}
+			for range random.IntN(5) {
+				turn.Blocks = append(turn.Blocks, block(turn.Role))
+			}
+			r.Turns = append(r.Turns, turn)
+		}
+		doc, _ := encode(t, r, chat.Target{Model: "m"})
+		if checkTurns(t, parse(t, string(doc))); t.Failed() {
+			t.Fatalf("seed %d: %s", seed, doc)
 		}
 	}
 }

@@ -80,7 +80,10 @@ func (Messages) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 	r := &chat.Response{
 		ID:     a.id.Literal(),
 		Model:  a.model.Literal(),
-		Blocks: make([]chat.Block, 0, a.content.Len()),
+		Blocks: make([]chat.Block, 0, min(a.content.Len(), 8)),
+	}
+	if a.content.Len() > maxAnswerBlocks {
+		return nil, tooManyBlocks()
 	}
 	tools := false
 	for element := range a.content.Elements {
@@ -104,6 +107,13 @@ func (Messages) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 	c.take(a.usage)
 	r.Usage = c.usage()
 	return r, nil
+}
+
+// maxAnswerBlocks is how many blocks an answer may have.
+const maxAnswerBlocks = 4096
+
+func tooManyBlocks() *chat.Error {
+	return chat.BadAnswer("the upstream's answer has too many blocks")
 }
 
 // answerBlock reads a block of an answer.

@@ -35,7 +35,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 			}
 		})
 	}
-	for _, doc := range []string{`{"content":[{}]}`, `{"content":["x"]}`, `{"content":[{"type":"tool_use","id":"a","input":{}}]}`} {
+	for _, doc := range []string{`{"content":[` + strings.Repeat(`{"type":"x"},`, maxAnswerBlocks) + `{"type":"x"}]}`, `{"content":[{}]}`, `{"content":["x"]}`, `{"content":[{"type":"tool_use","id":"a","input":{}}]}`} {
 		if _, err := (Messages{}).DecodeResponse(parse(t, doc)); err == nil {
 			t.Errorf("%s is decoded", doc)
 		}

@@ -9,9 +9,6 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// maxStreamBlocks is how many blocks an answer may have.
-const maxStreamBlocks = 4096
-
 // NewStreamDecoder implements format.StreamCodec.
 func (Messages) NewStreamDecoder() format.StreamDecoder { return &streamDecoder{} }
 
@@ -229,9 +226,9 @@ func (d *streamDecoder) blockStart(dst []chat.Event, m *members) ([]chat.Event, 
 	if d.finished {
 		return dst, nil
 	}
-	if len(d.blocks) == maxStreamBlocks {
+	if len(d.blocks) == maxAnswerBlocks {
 		d.ended = true
-		return dst, chat.BadAnswer("the upstream's stream has too many blocks")
+		return dst, tooManyBlocks()
 	}
 	index, _ := m.index.Int()
 	switch kind := m.block.Get("type"); {
@@ -322,6 +319,9 @@ func (d *streamDecoder) delta(dst []chat.Event, m *members) ([]chat.Event, error
 	b := d.block(m)
 	switch {
 	case b != nil:
+	case len(d.blocks) == maxAnswerBlocks:
+		d.ended = true
+		return dst, tooManyBlocks()
 	case kind.Is("text_delta"), kind.Is("thinking_delta"):
 		// A server that sends no starts.
 		index, _ := m.index.Int()

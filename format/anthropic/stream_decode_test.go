@@ -95,7 +95,7 @@ func TestDecodeStreams(t *testing.T) {
 
 func TestTooManyBlocks(t *testing.T) {
 	d := Messages{}.NewStreamDecoder()
-	for range maxStreamBlocks {
+	for range maxAnswerBlocks {
 		if _, err := d.Decode(nil, sse.Event{Data: []byte(startText)}); err != nil {
 			t.Fatal(err)
 		}

@@ -123,7 +123,7 @@ func (e *streamEncoder) start(dst []byte, ev *chat.Event) []byte {
 
 // block returns block i; nil for a number that no stream has.
 func (e *streamEncoder) block(i int) *heldBlock {
-	if i < 0 || i > maxStreamBlocks {
+	if i < 0 || i > maxAnswerBlocks {
 		return nil
 	}
 	for len(e.blocks) <= i {

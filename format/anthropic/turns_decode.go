@@ -14,6 +14,8 @@ type turnDecoder struct {
 	r *chat.Request
 	// at is the number of the message being read, for errors.
 	at int
+	// count is the number of all blocks, at any place.
+	count int
 	// blocks holds the blocks of all turns; those of the open turn begin at from.
 	blocks []chat.Block
 	from   int
@@ -62,7 +64,7 @@ func (d *requestDecoder) messages(field string, v tape.Value) error {
 	for element := range v.Elements {
 		blocks += max(element.Get("content").Len(), 1)
 	}
-	d.blocks = make([]chat.Block, 0, blocks)
+	d.blocks = make([]chat.Block, 0, min(blocks, maxMessages))
 	for element := range v.Elements {
 		if err := d.message(element); err != nil {
 			return err
@@ -112,7 +114,7 @@ func (d *turnDecoder) message(v tape.Value) error {
 func (d *turnDecoder) content(v tape.Value, role chat.Role) error {
 	switch v.Kind() {
 	case tape.String:
-		d.blocks = append(d.blocks, chat.Block{Kind: chat.Text, Text: v.Literal()})
+		d.next().Text = v.Literal()
 		return nil
 	case tape.Array:
 	default:
@@ -137,11 +139,11 @@ func (d *requestDecoder) instructions(v tape.Value) error {
 	case tape.String:
 		d.r.System = append(d.r.System, chat.Block{Kind: chat.Text, Text: v.Literal()})
 	case tape.Array:
-		d.blocks = make([]chat.Block, 0, v.Len()+len(leading))
+		d.blocks = make([]chat.Block, 0, min(v.Len(), 8)+len(leading))
 		at := place{system: true}
 		for element := range v.Elements {
 			b := block{place: at}
-			if err := b.read(element); err != nil {
+			if err := d.read(&b, element); err != nil {
 				return err
 			}
 			if !b.kind.Is("text") {

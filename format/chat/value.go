@@ -86,6 +86,9 @@ func (l Literal) Blank() bool {
 // without escapes.
 func (l Literal) Is(s string) bool {
 	in := l.Inner()
+	if len(in) > 6*len(s) { // \u0041 is the longest way to write a byte
+		return false
+	}
 	for _, c := range in {
 		if c == '\\' {
 			return l.String() == s
