@@ -24,7 +24,9 @@ type ID string
 // The formats.
 const (
 	OpenAIChat        ID = "openai_chat"
+	OpenAIResponses   ID = "openai_responses"
 	AnthropicMessages ID = "anthropic_messages"
+	Gemini            ID = "gemini"
 )
 
 // Operation is what a client asks for.
