@@ -44,8 +44,11 @@ func TestDecodeStreams(t *testing.T) {
 		{"end alone", []string{endMessage}, `start  |finish 1|end`, ""},
 		{"what comes behind the end", []string{endMessage, startMessage, "nonsense"}, `start  |finish 1|end`, ""},
 		{"what comes behind the stop", []string{stopMessage, startText, sayHi, stopMessage, endMessage}, `usage uncached 0 read 0 written 0+0 output 9 reasoning 0|start  |finish 1|usage uncached 0 read 0 written 0+0 output 9 reasoning 0|end`, ""},
-		{"counts come in parts", []string{startMessage, `{"type":"message_delta","delta":{},"usage":{"output_tokens":3}}`, `{"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":{"input_tokens":6,"output_tokens":null}}`},
-			start + "|" + usage + "|usage uncached 5 read 2 written 0+0 output 3 reasoning 0|usage uncached 6 read 2 written 0+0 output 3 reasoning 0|finish 2|end", ""},
+		{
+			"counts come in parts",
+			[]string{startMessage, `{"type":"message_delta","delta":{},"usage":{"output_tokens":3}}`, `{"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":{"input_tokens":6,"output_tokens":null}}`},
+			start + "|" + usage + "|usage uncached 5 read 2 written 0+0 output 3 reasoning 0|usage uncached 6 read 2 written 0+0 output 3 reasoning 0|finish 2|end", "",
+		},
 		{"not JSON", []string{startMessage, "nonsense"}, start + "|" + usage, "not JSON"},
 		{"half an event", []string{startMessage, `{"type":"content_block`}, start + "|" + usage, "not JSON"},
 		{"no object", []string{"[1]", "1", endMessage}, `start  |finish 1|end`, ""},
@@ -58,8 +61,11 @@ func TestDecodeStreams(t *testing.T) {
 		{"signature without a start", []string{`{"type":"content_block_delta","index":3,"delta":{"type":"signature_delta","signature":"a"}}`, endMessage}, `start  |finish 1|end`, ""},
 		{"call without a start", []string{`{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{"}}`}, "", "has not begun"},
 		{"call without a name", []string{`{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","input":{}}}`}, "", "without a name"},
-		{"call without an id", []string{startMessage, `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","name":"f"}}`, endMessage},
-			start + "|" + usage + `|block 0 tool_use ` + string(madeID([]byte(`"msg_1"`), 0)) + ` "f"|stop 0|finish 4|end`, ""},
+		{
+			"call without an id",
+			[]string{startMessage, `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","name":"f"}}`, endMessage},
+			start + "|" + usage + `|block 0 tool_use ` + string(madeID([]byte(`"msg_1"`), 0)) + ` "f"|stop 0|finish 4|end`, "",
+		},
 		{"call with input in the start and in deltas", []string{
 			`{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","name":"f","input":{"a":1}}}`,
 			`{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"b\":2}"}}`, endMessage,

@@ -127,29 +127,56 @@ func TestEncodeStreams(t *testing.T) {
 		{"sealed thinking", []chat.Event{starts, begins(0, chat.RedactedThinking), redacted(0, origin), ends(0), finishes, over}, "start <0 redacted_thinking > end_turn 0/0 end"},
 		{"foreign sealed thinking", []chat.Event{starts, begins(0, chat.RedactedThinking), redacted(0, "gemini"), ends(0), finishes, over}, "start end_turn 0/0 end"},
 
-		{"calls one after the other", []chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), args(0, "}"), ends(0), begins(1, chat.ToolUse), args(1, "{}"), ends(1), finishes, over},
-			"start <0 tool_use id0 f0 { } > <1 tool_use id1 f1 {} > tool_use 0/0 end"},
-		{"calls that end at the finish", []chat.Event{starts, begins(0, chat.ToolUse), args(0, `{\"a\":1}`), begins(1, chat.ToolUse), args(1, "{}"), ends(0), ends(1), finishes, over},
-			`start <0 tool_use id0 f0 {\\\"a\\\":1} > <1 tool_use id1 f1 {} > tool_use 0/0 end`},
+		{
+			"calls one after the other",
+			[]chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), args(0, "}"), ends(0), begins(1, chat.ToolUse), args(1, "{}"), ends(1), finishes, over},
+			"start <0 tool_use id0 f0 { } > <1 tool_use id1 f1 {} > tool_use 0/0 end",
+		},
+		{
+			"calls that end at the finish",
+			[]chat.Event{starts, begins(0, chat.ToolUse), args(0, `{\"a\":1}`), begins(1, chat.ToolUse), args(1, "{}"), ends(0), ends(1), finishes, over},
+			`start <0 tool_use id0 f0 {\\\"a\\\":1} > <1 tool_use id1 f1 {} > tool_use 0/0 end`,
+		},
 		{"white space around arguments", []chat.Event{starts, begins(0, chat.ToolUse), args(0, " \n"), args(0, "{}"), args(0, " "), ends(0), finishes, over}, "start <0 tool_use id0 f0 {} > tool_use 0/0 end"},
 		{"arguments of white space", []chat.Event{starts, begins(0, chat.ToolUse), args(0, " "), ends(0), finishes, over}, "start <0 tool_use id0 f0 > tool_use 0/0 end"},
-		{"interleaved calls", []chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.ToolUse), args(0, "{"), args(1, "[{"), args(0, "}"), args(1, "}]"), finishes, over},
-			"start <0 tool_use id0 f0 { } > <1 tool_use id1 f1 [{}] > tool_use 0/0 end"},
-		{"a waiting call goes on when its turn comes", []chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.ToolUse), args(1, "{"), ends(0), args(1, "}"), ends(1), finishes, over},
-			"start <0 tool_use id0 f0 { > <1 tool_use id1 f1 { } > tool_use 0/0 end"},
+		{
+			"interleaved calls",
+			[]chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.ToolUse), args(0, "{"), args(1, "[{"), args(0, "}"), args(1, "}]"), finishes, over},
+			"start <0 tool_use id0 f0 { } > <1 tool_use id1 f1 [{}] > tool_use 0/0 end",
+		},
+		{
+			"a waiting call goes on when its turn comes",
+			[]chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.ToolUse), args(1, "{"), ends(0), args(1, "}"), ends(1), finishes, over},
+			"start <0 tool_use id0 f0 { > <1 tool_use id1 f1 { } > tool_use 0/0 end",
+		},
 		{"a waiting call that is complete makes room", []chat.Event{
 			starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.ToolUse), args(1, "{}"), begins(2, chat.ToolUse), args(2, "{"), ends(0), args(2, "}"), finishes, over,
 		}, "start <0 tool_use id0 f0 { > <1 tool_use id1 f1 {} > <2 tool_use id2 f2 { } > tool_use 0/0 end"},
-		{"text within a call", []chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.Text), says(1, "a"), args(0, "}"), says(1, "b"), finishes, over},
-			"start <0 tool_use id0 f0 { } > <1 text ab > tool_use 0/0 end"},
-		{"calls without arguments that wait", []chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.ToolUse), begins(2, chat.ToolUse), finishes, over},
-			"start <0 tool_use id0 f0 > <1 tool_use id1 f1 > <2 tool_use id2 f2 > tool_use 0/0 end"},
-		{"thinking that waits", []chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.Thinking), thinks(1, "h"), signature(1, origin), thinks(1, "m"), ends(1), ends(0), finishes, over},
-			"start <0 tool_use id0 f0 > <1 thinking hm sig > tool_use 0/0 end"},
-		{"sealed thinking that waits", []chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.RedactedThinking), redacted(1, origin), ends(1), ends(0), finishes, over},
-			"start <0 tool_use id0 f0 > <1 redacted_thinking > tool_use 0/0 end"},
-		{"too much that waits", []chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.ToolUse), args(1, "{"+strings.Repeat("x", maxHeld)), args(0, "{}"), finishes, over},
-			"start <0 tool_use id0 f0 error"},
+		{
+			"text within a call",
+			[]chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.Text), says(1, "a"), args(0, "}"), says(1, "b"), finishes, over},
+			"start <0 tool_use id0 f0 { } > <1 text ab > tool_use 0/0 end",
+		},
+		{
+			"calls without arguments that wait",
+			[]chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.ToolUse), begins(2, chat.ToolUse), finishes, over},
+			"start <0 tool_use id0 f0 > <1 tool_use id1 f1 > <2 tool_use id2 f2 > tool_use 0/0 end",
+		},
+		{
+			"thinking that waits",
+			[]chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.Thinking), thinks(1, "h"), signature(1, origin), thinks(1, "m"), ends(1), ends(0), finishes, over},
+			"start <0 tool_use id0 f0 > <1 thinking hm sig > tool_use 0/0 end",
+		},
+		{
+			"sealed thinking that waits",
+			[]chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.RedactedThinking), redacted(1, origin), ends(1), ends(0), finishes, over},
+			"start <0 tool_use id0 f0 > <1 redacted_thinking > tool_use 0/0 end",
+		},
+		{
+			"too much that waits",
+			[]chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.ToolUse), args(1, "{"+strings.Repeat("x", maxHeld)), args(0, "{}"), finishes, over},
+			"start <0 tool_use id0 f0 error",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			client := encodeEvents(tc.events...)
