@@ -36,6 +36,9 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(string(config), `"disable_redirects":true`) {
+		t.Error("the example listens on port 80, which an ordinary user may not")
+	}
 	currentLog.reset()
 	if err := caddy.Load(config, true); err != nil {
 		t.Fatal(err)
