@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -149,7 +150,7 @@ func (d *turnDecoder) block(at place, v tape.Value, role chat.Role) error {
 // foreign refuses a block that other formats have no word for: to leave it out
 // would change what the user said.
 func (b *block) foreign() error {
-	kind := bounded(b.kind.Text(), 64)
+	kind := format.Bounded(b.kind.Text(), 64)
 	return chat.Invalid(b.path(".type"), "content of type "+strconv.Quote(kind)+" in "+b.path("")+
 		" cannot be sent to this model, whose upstream speaks another format; leave it out or use another model")
 }
@@ -210,7 +211,7 @@ func (d *turnDecoder) assistantBlock(b *block) error {
 // opaque keeps a block as it is.
 func (d *turnDecoder) opaque(b *block) {
 	out := d.add(chat.Opaque, b)
-	out.Type, out.Raw, out.Origin = bounded(b.kind.Text(), 64), b.raw.Raw(), origin
+	out.Type, out.Raw, out.Origin = format.Bounded(b.kind.Text(), 64), b.raw.Raw(), origin
 }
 
 // systemBlock reads a block of instructions in the middle. Claude Code changes

@@ -5,9 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -27,14 +26,14 @@ func (Messages) DecodeError(status int, header http.Header, body []byte) *chat.E
 	if err := t.Parse(body); err == nil {
 		readError(e, t.Root())
 	} else if text := bytes.TrimSpace(body); len(text) > 0 && text[0] != '<' {
-		e.Message = bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
+		e.Message = format.Bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
 	}
 	if e.Message == "" {
 		e.Message = strings.TrimSpace("the upstream answered with status " + strconv.Itoa(status) + " " + http.StatusText(status))
 	}
 	e.Status = status
 	e.Kind = kindOf(e)
-	e.RetryAfter = retryAfter(status, header)
+	e.RetryAfter = format.RetryAfter(status, header)
 	return e
 }
 
@@ -63,18 +62,18 @@ func readError(e *chat.Error, v tape.Value) {
 	case tape.Object:
 		v = inner
 	case tape.String:
-		e.Message = bounded(inner.Text(), maxMessage)
+		e.Message = format.Bounded(inner.Text(), maxMessage)
 	}
 	for _, name := range []string{"message", "detail", "msg"} {
 		if e.Message == "" {
-			e.Message = bounded(sentence(member(v, name)), maxMessage)
+			e.Message = format.Bounded(sentence(member(v, name)), maxMessage)
 		}
 	}
 	if kind := member(v, "type").Text(); kind != "error" {
-		e.Type = bounded(kind, 128)
+		e.Type = format.Bounded(kind, 128)
 	}
-	e.Code = bounded(member(v, "code").Text(), 128)
-	e.Param = bounded(member(v, "param").Text(), 128)
+	e.Code = format.Bounded(member(v, "code").Text(), 128)
+	e.Param = format.Bounded(member(v, "param").Text(), 128)
 	if details := member(v, "details"); details.Exists() && len(details.Raw()) <= maxDetails {
 		e.Details = bytes.Clone(details.Raw())
 	}
@@ -236,7 +235,7 @@ func appendError(dst []byte, e *chat.Error) []byte {
 	dst = append(dst, `{"type":"error","error":{"type":"`...)
 	dst = append(dst, wordsOf(e).kind...)
 	dst = append(dst, `","message":`...)
-	dst = chat.AppendQuoted(dst, bounded(e.Message, maxMessage))
+	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, maxMessage))
 	if len(e.Details) > 0 {
 		dst = append(dst, `,"details":`...)
 		dst = appendLine(dst, e.Details)
@@ -261,26 +260,4 @@ func appendStreamError(dst []byte, e *chat.Error) []byte {
 	dst = append(dst, "event: error\ndata: "...)
 	dst = appendError(dst, e)
 	return append(dst, "}\n\n"...)
-}
-
-// bounded makes text fit for a message: valid UTF-8 without control characters,
-// of at most n bytes.
-func bounded(s string, n int) string {
-	s = strings.ToValidUTF8(s, "")
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.TrimSpace(s)
-	if len(s) <= n {
-		return s
-	}
-	const ellipsis = "…"
-	cut := max(n-len(ellipsis), 0)
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + ellipsis
 }

@@ -3,6 +3,7 @@ package anthropic
 import (
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
@@ -43,7 +44,7 @@ func orUnknown(mediaType string) string {
 	if mediaType == "" {
 		return "unknown"
 	}
-	return bounded(mediaType, 64)
+	return format.Bounded(mediaType, 64)
 }
 
 // document writes a document.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -97,7 +98,7 @@ func (d *requestDecoder) request(doc tape.Value) error {
 		field, known := requestFields[string(name(key))]
 		if !known {
 			if len(d.r.Extra) == maxExtra {
-				return chat.Invalid(bounded(key.Text(), 64), fmt.Sprintf("a request has at most %d unknown fields", maxExtra))
+				return chat.Invalid(format.Bounded(key.Text(), 64), fmt.Sprintf("a request has at most %d unknown fields", maxExtra))
 			}
 			if present(value) {
 				d.extra(key.Text(), value)

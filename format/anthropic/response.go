@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -140,7 +141,7 @@ func answerBlock(v tape.Value) (b chat.Block, err error) {
 		}
 	case kind.Kind() == tape.String:
 		b.Kind, b.Origin = chat.Opaque, origin
-		b.Type, b.Raw = bounded(kind.Text(), 64), v.Raw()
+		b.Type, b.Raw = format.Bounded(kind.Text(), 64), v.Raw()
 	default:
 		return b, chat.BadAnswer("the upstream's answer has content without a type")
 	}

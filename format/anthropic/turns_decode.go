@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -92,7 +93,7 @@ func (d *turnDecoder) message(v tape.Value) error {
 		// Claude Code sends these whatever the model.
 		role = chat.System
 	case m.role.Kind() == tape.String:
-		return d.mustBe(".role", "user, assistant or system, not "+strconv.Quote(bounded(m.role.Text(), 64)))
+		return d.mustBe(".role", "user, assistant or system, not "+strconv.Quote(format.Bounded(m.role.Text(), 64)))
 	default:
 		return d.mustBe(".role", "user, assistant or system")
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -41,7 +42,7 @@ func decodeError(status int, header http.Header, body []byte) *chat.Error {
 	}
 	e.Status = status
 	e.Kind = kindOf(status, e)
-	e.RetryAfter = retryAfter(status, header)
+	e.RetryAfter = format.RetryAfter(status, header)
 	return e
 }
 
@@ -140,6 +141,7 @@ var codes = map[string]chat.ErrorKind{
 	"internal_server_error":            chat.ErrServer,
 	"timeout":                          chat.ErrTimeout,
 	"content_filter":                   chat.ErrInvalidRequest,
+	"invalid_prompt":                   chat.ErrInvalidRequest,
 	"content_policy_violation":         chat.ErrInvalidRequest,
 }
 
