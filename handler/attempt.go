@@ -1,15 +1,10 @@
 package handler
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strings"
 
 	"go.uber.org/zap"
 
@@ -18,17 +13,6 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
-)
-
-const (
-	// maxAnswer is the largest complete answer that is taken, in bytes.
-	maxAnswer = 64 << 20
-	// maxErrorBody is how much of an error answer is read.
-	maxErrorBody = 64 << 10
-	// maxHeld and maxHeldEvents bound what a stream may say before its first
-	// content; a stream that says more is committed as it is.
-	maxHeld       = 256 << 10
-	maxHeldEvents = 64
 )
 
 // attempt is one call to one source. It ends with an outcome; if that is a
@@ -162,205 +146,6 @@ func (a *attempt) send() outcome {
 	}
 	a.response = response
 	return outcome{}
-}
-
-// plainBody is the answer's body without compression. Upstreams are asked for
-// none, but some compress all the same.
-func plainBody(r *http.Response) (io.Reader, error) {
-	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
-	case "", "identity":
-		return r.Body, nil
-	case "gzip", "x-gzip":
-		r.ContentLength = -1
-		return gzip.NewReader(r.Body)
-	default:
-		return nil, chat.BadAnswer("the upstream's answer has the encoding " + encoding)
-	}
-}
-
-// isEventStream says whether the answer is a stream of events. Servers that
-// label a stream as something else are recognised by its first byte.
-func isEventStream(r *http.Response, body io.Reader) (bool, io.Reader, error) {
-	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	mediaType = strings.TrimSpace(mediaType)
-	if strings.EqualFold(mediaType, "text/event-stream") {
-		return true, body, nil
-	}
-	if strings.EqualFold(mediaType, "application/json") && r.ContentLength > 0 {
-		return false, body, nil
-	}
-	peek := bufio.NewReaderSize(body, 16)
-	for n := 1; n <= 16; n++ {
-		start, err := peek.Peek(n)
-		if err != nil && err != io.EOF {
-			return false, nil, err
-		}
-		if start = bytes.TrimLeft(start, " \t\r\n\xef\xbb\xbf"); len(start) > 0 {
-			return bytes.IndexByte([]byte(":deir"), start[0]) >= 0, peek, nil
-		}
-		if err == io.EOF {
-			break
-		}
-	}
-	return false, peek, nil
-}
-
-// readError makes an outcome of an answer with an error status.
-func (a *attempt) readError(body io.Reader) outcome {
-	text, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) // what came is enough
-	e := a.codec.DecodeError(a.response.StatusCode, a.response.Header, text)
-	e.Message = a.source.Upstream.Scrub(e.Message)
-	return statusFailure(a.name(), a.response.StatusCode, e)
-}
-
-// readComplete reads an answer that is one JSON document.
-func (a *attempt) readComplete(body io.Reader) outcome {
-	a.passed = newDocument()
-	length := a.response.ContentLength
-	if err := a.passed.fill(io.LimitReader(body, maxAnswer+1), length); err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
-	}
-	if len(a.passed.data) > maxAnswer {
-		return readFailure(a.ctx, a.name(), classBadAnswer, chat.BadAnswer("the upstream's answer is larger than 64 MiB"))
-	}
-	if err := a.passed.index.Parse(a.passed.data); err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
-	}
-	if a.same && !a.x.envelope.stream {
-		usage, err := a.codec.InspectResponse(a.passed.index.Root())
-		if err != nil {
-			return a.badAnswer(err)
-		}
-		a.x.usage = usage
-		return outcome{}
-	}
-	response, err := a.codec.DecodeResponse(a.passed.index.Root())
-	if err != nil {
-		return a.badAnswer(err)
-	}
-	a.convert(response)
-	return outcome{}
-}
-
-// gather reads a stream for a client that wants one document.
-func (a *attempt) gather(body io.Reader) outcome {
-	a.events = sse.NewScanner(io.LimitReader(body, maxAnswer), 0)
-	decoder := a.codec.NewStreamDecoder()
-	var collector chat.Collector
-	var events []chat.Event
-	for done := false; !done; {
-		ev, err := a.events.Next()
-		if err == nil {
-			events, err = decoder.Decode(events[:0], ev)
-		} else if err == io.EOF {
-			done = true
-			events, err = decoder.Finish(events[:0])
-		}
-		if err != nil {
-			return readFailure(a.ctx, a.name(), classBrokenStream, err)
-		}
-		for i := range events {
-			collector.Add(&events[i])
-			done = done || events[i].Kind == chat.EventEnd || events[i].Kind == chat.EventError
-		}
-	}
-	response, err := collector.Response()
-	if err != nil {
-		return a.badAnswer(err)
-	}
-	a.convert(response)
-	return outcome{}
-}
-
-// convert writes a decoded answer in the client's format, as a document or as a
-// stream.
-func (a *attempt) convert(response *chat.Response) {
-	x := a.x
-	x.usage = response.Usage
-	if !x.envelope.stream {
-		var report chat.Report
-		a.encoded, report = x.codec.EncodeResponse(nil, response, a.answer())
-		x.report(x.endpoint.Format, report)
-		return
-	}
-	t := &translated{encoder: x.codec.NewStreamEncoder(a.answer())}
-	for ev := range response.Replay {
-		a.held = t.encoder.Encode(a.held, ev)
-	}
-	t.counted = response.Usage
-	a.stream, a.mark = t, format.MarkEnd
-}
-
-// answer tells encoders of answers what they must know of the request.
-func (a *attempt) answer() *chat.Exchange {
-	told := &chat.Exchange{Model: a.x.envelope.model, RequestID: a.x.id, Created: a.x.began.Unix(), Names: &a.names}
-	if request, err := a.x.decoded(); err == nil {
-		told.IncludeUsage = request.IncludeUsage
-		told.LegacyFunctions = request.LegacyFunctions
-	}
-	return told
-}
-
-// badAnswer is the outcome of an answer with a success status that is an error
-// or has the wrong shape.
-func (a *attempt) badAnswer(err error) outcome {
-	e, ok := errors.AsType[*chat.Error](err)
-	if !ok {
-		e = chat.BadAnswer(err.Error())
-	}
-	e.Message = a.source.Upstream.Scrub(e.Message)
-	return upstreamError(a.name(), e, classBadAnswer)
-}
-
-// hold reads a stream up to its first content. Until then nothing has gone to
-// the client, and a failure is an ordinary one.
-func (a *attempt) hold(body io.Reader) outcome {
-	a.stream = a.newStreamer()
-	a.events = sse.NewScanner(body, 0)
-	a.held = newBuffer()
-	a.clock.enter(&a.content)
-	for counted := 0; a.mark < format.MarkContent; {
-		before := len(a.held)
-		mark, err := a.step(&a.held)
-		switch {
-		case err != nil:
-			return readFailure(a.ctx, a.name(), classBrokenStream, err)
-		case mark == format.MarkError:
-			e := *a.stream.reported()
-			e.Message = a.source.Upstream.Scrub(e.Message)
-			return upstreamError(a.name(), &e, classBrokenStream)
-		case mark == format.MarkNothing && len(a.held) > maxHeld:
-			a.held = a.held[:before] // comments without end
-		case mark > format.MarkNothing:
-			if counted++; counted >= maxHeldEvents || len(a.held) > maxHeld {
-				return outcome{}
-			}
-		}
-	}
-	return outcome{}
-}
-
-// newStreamer returns what turns the upstream's events into the client's.
-func (a *attempt) newStreamer() streamer {
-	if a.same {
-		return &passthrough{a.codec.NewStreamWatcher()}
-	}
-	return &translated{decoder: a.codec.NewStreamDecoder(), encoder: a.x.codec.NewStreamEncoder(a.answer())}
-}
-
-// step reads one event and appends what the client gets for it.
-func (a *attempt) step(dst *[]byte) (mark format.Mark, err error) {
-	ev, err := a.events.Next()
-	switch err {
-	case nil:
-		*dst, mark, err = a.stream.event(*dst, ev)
-	case io.EOF:
-		*dst, mark, err = a.stream.finish(*dst)
-	}
-	if err == nil {
-		a.mark = max(a.mark, mark)
-	}
-	return mark, err
 }
 
 // close ends the call and frees what it holds. An answer that was not read to

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
 )
 
 // chatDocument is a small chat request, about 1 KB.
@@ -93,5 +95,6 @@ func BenchmarkParse(b *testing.B) {
 		run("tape", func() bool { return t.Parse(d.doc) == nil })
 		run("utf8", func() bool { return utf8.Valid(d.doc) })
 		run("json", func() bool { return json.Valid(d.doc) })
+		run("gjson", func() bool { return gjson.ValidBytes(d.doc) })
 	}
 }

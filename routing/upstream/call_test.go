@@ -194,6 +194,22 @@ func TestContextOfTheReverseProxyIsHidden(t *testing.T) {
 	}
 }
 
+func TestScrubHidesWhatLooksLikeAKey(t *testing.T) {
+	u := mustProvision(t, "ollama", `{}`)
+	for text, want := range map[string]string{
+		"Incorrect API key provided: sk-proj-abcdef123456.":    "Incorrect API key provided: [hidden].",
+		"key AIzaSyA1234567890abcdefghijk is wrong":            "key [hidden] is wrong",
+		"Authorization: Bearer abc.def-123456 refused":         "Authorization: [hidden] refused",
+		"gsk_abcdefghijkl and xai-abcdefghijkl":                "[hidden] and [hidden]",
+		"the task-specific model risk-averse is not available": "the task-specific model risk-averse is not available",
+		"the field \"sk\" is wrong":                            "the field \"sk\" is wrong",
+	} {
+		if got := u.Scrub(text); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestScrub(t *testing.T) {
 	t.Setenv("TENANT", "tenant-secret")
 	u := mustProvision(t, "openai", `{"headers":{"X-Tenant":["{env.TENANT}"],"X-Plain":["ordinary"]},"credentials":[{"type":"bearer","token":"sk-123456"}]}`)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -248,13 +249,18 @@ func newScrubber(secrets []string) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// Scrub hides the upstream's secrets in a text that it has sent: some services
-// repeat the key in their errors.
+// keyShaped is text that looks like a key of one of the known providers. The
+// upstream may be a gateway itself, and repeat a key that is its own.
+var keyShaped = regexp.MustCompile(`\b(?:sk|pk|rk|gsk|csk|xai|pplx|nvapi|hf)[-_][A-Za-z0-9_-]{8,}` +
+	`|\bAIza[A-Za-z0-9_-]{20,}|(?i:\bbearer\s+)[A-Za-z0-9._~+/-]{8,}=*`)
+
+// Scrub hides the upstream's secrets, and whatever else is shaped like a key, in
+// a text that it has sent: some services repeat the key in their errors.
 func (u *Upstream) Scrub(text string) string {
-	if u.scrubber == nil {
-		return text
+	if u.scrubber != nil {
+		text = u.scrubber.Replace(text)
 	}
-	return u.scrubber.Replace(text)
+	return keyShaped.ReplaceAllString(text, "[hidden]")
 }
 
 // Interface guards
