@@ -63,6 +63,12 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// UnmarshalJSON implements json.Unmarshaler: errors name the path of the field.
+func (a *App) UnmarshalJSON(raw []byte) error {
+	type config App
+	return routing.DecodeConfig(raw, (*config)(a))
+}
+
 // Provision implements caddy.Provisioner. It touches no disk and no network.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx

@@ -103,6 +103,12 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// UnmarshalJSON implements json.Unmarshaler: errors name the path of the field.
+func (h *Handler) UnmarshalJSON(raw []byte) error {
+	type config Handler
+	return routing.DecodeConfig(raw, (*config)(h))
+}
+
 // Provision implements caddy.Provisioner.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
