@@ -12,11 +12,12 @@ import (
 
 const (
 	// pooledLimit is the largest buffer that is kept for other requests.
-	pooledLimit = 1 << 20
+	pooledLimit = 4 << 20
+	// believed is the largest declared length for which memory is taken at once.
+	believed = 1 << 20
 	// firstBody is where the buffer of a body of unknown length starts.
 	firstBody = 16 << 10
-	// earnest is how much of a body above pooledLimit has to come before its
-	// declared length is believed.
+	// earnest is how much of a larger body has to come before.
 	earnest = 256 << 10
 )
 
@@ -58,7 +59,7 @@ func (d *document) release() {
 func (d *document) fill(body io.Reader, length int64) error {
 	size := int64(firstBody)
 	switch {
-	case length > pooledLimit:
+	case length > believed:
 		size = earnest
 	case length >= 0:
 		size = length
