@@ -71,6 +71,11 @@ type Request struct {
 	Verbosity   Literal
 	Store       Bool
 
+	// Echo holds the top-level fields that the answers of the client's format
+	// repeat, as the client wrote them. Fields with a neutral meaning stand here
+	// too.
+	Echo []Field
+
 	// Extra holds the top-level fields that have no neutral meaning. They are
 	// restored when the target is of the same format family, and reported as
 	// dropped otherwise.
@@ -202,6 +207,13 @@ type Tool struct {
 	Schema Raw
 	Strict Bool
 	Cache  Raw
+	// Namespace is the group that the client put the function in; nil if in none.
+	// Name is then the name of the group, two underscores, and the bare name.
+	Namespace Literal
+	// Custom says which text a tool takes that is called with free text, in the
+	// words of OpenAI's formats; nil for functions. For other formats it is the
+	// function with one property, input, that Schema describes.
+	Custom Raw
 	// Type and Raw hold a tool that is not a function (a server tool), as it
 	// was in the client's format. Both are zero for functions.
 	Type string
@@ -289,6 +301,9 @@ type Target struct {
 	// ReasoningContent makes Chat encoders send the thinking of earlier turns back
 	// as reasoning_content, for servers that demand it.
 	ReasoningContent bool
+	// OwnSchemas makes Gemini encoders convert JSON Schemas into Gemini's own, for
+	// servers that do not know parametersJsonSchema and responseJsonSchema.
+	OwnSchemas bool
 	// Names takes the tool names that the encoder has to change. If it is nil,
 	// answers keep the changed names.
 	Names *Names

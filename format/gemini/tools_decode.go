@@ -1,0 +1,162 @@
+package gemini
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
+)
+
+// tools reads the tools. One object holds any number of functions, and server
+// tools by their names: those keep the name as their Type and its value as Raw.
+func (d *requestDecoder) tools(v tape.Value) error {
+	if length(v) > maxTools {
+		return tooManyTools()
+	}
+	if v.Kind() < tape.Array {
+		return mustBe("tools", "an array")
+	}
+	for element := range list(v).each {
+		err := members(element, "tools[]", func(word string, v tape.Value) error {
+			if word == "functionDeclarations" {
+				return d.functions(v)
+			}
+			return d.addTool(chat.Tool{Type: bounded(word, 64), Raw: v.Raw()})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tooManyTools() *chat.Error {
+	return chat.Invalid("tools", fmt.Sprintf("a request has at most %d tools", maxTools))
+}
+
+// addTool takes one more tool.
+func (d *requestDecoder) addTool(t chat.Tool) error {
+	if len(d.r.Tools) == maxTools {
+		return tooManyTools()
+	}
+	d.r.Tools = append(d.r.Tools, t)
+	return nil
+}
+
+// functions reads declarations of functions.
+func (d *requestDecoder) functions(v tape.Value) error {
+	if v.Kind() < tape.Array {
+		return mustBe("tools[].functionDeclarations", "an array")
+	}
+	for element := range list(v).each {
+		if err := d.function(element); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// function reads the declaration of a function.
+func (d *requestDecoder) function(v tape.Value) error {
+	path := "tools[].functionDeclarations[" + strconv.Itoa(len(d.r.Tools)) + "]"
+	var t chat.Tool
+	var own tape.Value
+	err := members(v, path, func(word string, v tape.Value) error {
+		switch word {
+		case "name":
+			t.Name = v.Literal()
+		case "description":
+			if v.Kind() != tape.String {
+				return mustBe(path+".description", "a string")
+			}
+			t.Description = v.Literal()
+		case "parametersJsonSchema":
+			if v.Kind() != tape.Object {
+				return mustBe(path+".parametersJsonSchema", "an object: a JSON Schema")
+			}
+			t.Schema = v.Raw()
+		case "parameters":
+			own = v
+		default:
+			d.extra("tools[]."+word, v)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case t.Name.Empty():
+		return mustBe(path+".name", "a string with the function's name")
+	}
+	if t.Schema == nil && own.Exists() {
+		if t.Schema, err = standard(path+".parameters", own); err != nil {
+			return err
+		}
+	}
+	return d.addTool(t)
+}
+
+// toolConfig reads which functions may or must be called.
+func (d *requestDecoder) toolConfig(v tape.Value) error {
+	return members(v, "toolConfig", func(word string, v tape.Value) error {
+		if word == "functionCallingConfig" {
+			return d.calling(v)
+		}
+		d.extra("toolConfig."+word, v)
+		return nil
+	})
+}
+
+// calling reads the mode of calling functions, and which ones.
+func (d *requestDecoder) calling(v tape.Value) error {
+	const path = "toolConfig.functionCallingConfig"
+	var mode, allowed tape.Value
+	var names []chat.Literal
+	err := members(v, path, func(word string, v tape.Value) error {
+		switch word {
+		case "mode":
+			mode = v
+		case "allowedFunctionNames":
+			allowed = v
+		default:
+			d.extra(path+"."+word, v)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if allowed.Exists() && allowed.Kind() != tape.Array || allowed.Len() > maxTools {
+		return mustBe(path+".allowedFunctionNames", "an array of names")
+	}
+	for element := range allowed.Elements {
+		if element.Literal().Empty() {
+			return mustBe(path+".allowedFunctionNames", "an array of names")
+		}
+		names = append(names, element.Literal())
+	}
+	c := &d.r.ToolChoice
+	switch word := strings.ToUpper(mode.Text()); {
+	case word == "NONE":
+		c.Mode = chat.ToolNone
+	case word == "ANY" && len(names) == 0:
+		c.Mode = chat.ToolAny
+	case word == "ANY" && len(names) == 1:
+		c.Mode, c.Names = chat.ToolNamed, names
+	case word == "ANY":
+		c.Mode, c.Names, c.Required = chat.ToolAllowed, names, true
+	case word == "VALIDATED" && len(names) > 0, word == "AUTO" && len(names) > 0:
+		c.Mode, c.Names = chat.ToolAllowed, names
+	case word == "AUTO":
+		c.Mode = chat.ToolAuto
+	case word == "VALIDATED":
+		c.Mode = chat.ToolAuto
+		d.extra(path+".mode", mode)
+	case word == "MODE_UNSPECIFIED", !mode.Exists():
+	default:
+		return mustBe(path+".mode", "AUTO, ANY, NONE or VALIDATED")
+	}
+	return nil
+}

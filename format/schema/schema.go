@@ -1,0 +1,46 @@
+// Package schema converts between JSON Schema and the schemas of Gemini, which
+// are a subset of OpenAPI 3.0's with types in upper case.
+//
+// Schemas come from clients: whatever they hold, conversion is bounded in depth
+// and in the size of its result, and never fails in another way.
+package schema
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
+)
+
+// ErrTooLarge says that a schema is too deep, or too large once its references
+// are inlined.
+var ErrTooLarge = errors.New("the schema is too large or nested too deeply once its references are inlined")
+
+// Bounds of a conversion.
+const (
+	maxDepth  = 64
+	maxVisits = 1 << 17 // keywords and values that are looked at, once for each use
+	maxSize   = 1 << 20 // bytes of the result
+)
+
+// name is the unescaped name of a member.
+func name(key tape.Value) []byte {
+	l := key.Literal()
+	in := l.Inner()
+	if bytes.IndexByte(in, '\\') < 0 {
+		return in
+	}
+	return chat.AppendUnquoted(nil, l)
+}
+
+// losses are what a conversion dropped or changed, each once.
+type losses struct{ report chat.Report }
+
+func (l *losses) add(keyword string, reason chat.LossReason) {
+	loss := chat.Loss{Path: "schema." + keyword, Reason: reason}
+	if !slices.Contains(l.report, loss) {
+		l.report = append(l.report, loss)
+	}
+}
