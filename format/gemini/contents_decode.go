@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -190,7 +191,7 @@ func (d *requestDecoder) readPart(v tape.Value, role chat.Role) error {
 	case p.file.Exists():
 		err = fileData(&b, p.file, d.partPath(".fileData"))
 	case p.other.Exists():
-		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, bounded(p.word, 64), v.Raw(), origin
+		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, format.Bounded(p.word, 64), v.Raw(), origin
 	case p.text.Kind() == tape.String:
 		b.Text = p.text.Literal()
 		if p.thought {

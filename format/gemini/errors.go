@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -24,14 +25,14 @@ func (GenerateContent) DecodeError(status int, header http.Header, body []byte) 
 	if err := t.Parse(body); err == nil {
 		d = readError(e, t.Root())
 	} else if text := bytes.TrimSpace(body); len(text) > 0 && text[0] != '<' {
-		e.Message = bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
+		e.Message = format.Bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
 	}
 	if e.Message == "" {
 		e.Message = strings.TrimSpace("the upstream answered with status " + strconv.Itoa(status) + " " + http.StatusText(status))
 	}
 	e.Status = status
 	e.Kind = errorKind(e, d)
-	if wait := retryAfter(header); wait > 0 {
+	if wait := format.RetryAfter(status, header); wait > 0 {
 		e.RetryAfter = wait
 	}
 	return e
@@ -69,21 +70,21 @@ func readError(e *chat.Error, v tape.Value) (d details) {
 	case tape.Object:
 		v = inner
 	case tape.String:
-		e.Message = bounded(inner.Text(), maxMessage)
+		e.Message = format.Bounded(inner.Text(), maxMessage)
 	}
 	for _, name := range [...]string{"message", "detail", "msg"} {
 		if e.Message == "" {
-			e.Message = bounded(v.Get(name).Text(), maxMessage)
+			e.Message = format.Bounded(v.Get(name).Text(), maxMessage)
 		}
 	}
-	e.Type = bounded(v.Get("status").Text(), 128)
+	e.Type = format.Bounded(v.Get("status").Text(), 128)
 	switch code := v.Get("code"); code.Kind() {
 	case tape.Number:
 		if n, ok := code.Int(); ok && n >= 400 && n <= 599 {
 			d.code = int(n)
 		}
 	case tape.String:
-		e.Code = bounded(code.Text(), 128)
+		e.Code = format.Bounded(code.Text(), 128)
 	}
 	d.read(e, v.Get("details"))
 	return d
@@ -99,7 +100,7 @@ func (d *details) read(e *chat.Error, v tape.Value) {
 				e.RetryAfter = min(max(wait, 0), year)
 			}
 		case "ErrorInfo":
-			d.reason = bounded(detail.Get("reason").Text(), 128)
+			d.reason = format.Bounded(detail.Get("reason").Text(), 128)
 		case "QuotaFailure":
 			for violation := range detail.Get("violations").Elements {
 				d.daily = d.daily || strings.Contains(violation.Get("quotaId").Text(), "PerDay")
@@ -107,7 +108,7 @@ func (d *details) read(e *chat.Error, v tape.Value) {
 		case "BadRequest":
 			for violation := range detail.Get("fieldViolations").Elements {
 				if e.Param == "" {
-					e.Param = bounded(violation.Get("field").Text(), 128)
+					e.Param = format.Bounded(violation.Get("field").Text(), 128)
 				}
 			}
 		}
@@ -115,26 +116,6 @@ func (d *details) read(e *chat.Error, v tape.Value) {
 }
 
 const year = 365 * 24 * time.Hour
-
-// retryAfter is how long the header asks to wait; 0 if it does not.
-func retryAfter(header http.Header) time.Duration {
-	value := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
-		if !(seconds > 0) {
-			return 0
-		}
-		return time.Duration(min(seconds, year.Seconds()) * float64(time.Second))
-	}
-	until, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	now, err := http.ParseTime(header.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return min(max(until.Sub(now), 0), year)
-}
 
 // statuses are the meanings of Google's status words.
 var statuses = map[string]chat.ErrorKind{
@@ -277,7 +258,7 @@ func appendError(dst []byte, e *chat.Error, w words) []byte {
 	dst = append(dst, `{"error":{"code":`...)
 	dst = strconv.AppendInt(dst, int64(w.code), 10)
 	dst = append(dst, `,"message":`...)
-	dst = chat.AppendQuoted(dst, bounded(e.Message, maxMessage))
+	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, maxMessage))
 	dst = append(dst, `,"status":"`...)
 	dst = append(dst, w.status...)
 	dst = append(dst, '"')

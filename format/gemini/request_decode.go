@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/schema"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
@@ -96,7 +97,7 @@ func (d *requestDecoder) extra(path string, v tape.Value) {
 	if len(d.r.Extra) == maxExtra {
 		return
 	}
-	path = bounded(path, 96)
+	path = format.Bounded(path, 96)
 	for i := range d.r.Extra {
 		if d.r.Extra[i].Name == path {
 			return
@@ -112,7 +113,7 @@ func mustBe(field, what string) *chat.Error {
 
 // twice is the error of a field that is repeated.
 func twice(field string) *chat.Error {
-	return chat.Invalid(bounded(field, 96), "the field "+bounded(field, 96)+" stands twice in the request")
+	return chat.Invalid(format.Bounded(field, 96), "the field "+format.Bounded(field, 96)+" stands twice in the request")
 }
 
 // members calls f for the members of an object that are not null, by their names

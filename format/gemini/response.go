@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -177,7 +178,7 @@ func answerBlock(v tape.Value) (b chat.Block, ok bool, err error) {
 		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, "fileData", v.Raw(), origin
 		return b, true, nil
 	case p.other.Exists():
-		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, bounded(p.word, 64), v.Raw(), origin
+		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, format.Bounded(p.word, 64), v.Raw(), origin
 		return b, true, nil
 	case b.Signature != nil:
 		b.Text = chat.Literal(`""`)

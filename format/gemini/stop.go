@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -22,7 +23,7 @@ func stopOf(reason tape.Value, tools bool) chat.Stop {
 		s.Reason = chat.StopContentFilter
 		s.Native = reason.Text()
 	default:
-		s.Native = bounded(reason.Text(), 64)
+		s.Native = format.Bounded(reason.Text(), 64)
 	}
 	return s
 }
@@ -44,7 +45,7 @@ func blockReason(feedback tape.Value) tape.Value {
 
 // blockedStop is the stop of a prompt that was refused.
 func blockedStop(reason tape.Value) chat.Stop {
-	return chat.Stop{Reason: chat.StopContentFilter, Native: bounded(reason.Text(), 64)}
+	return chat.Stop{Reason: chat.StopContentFilter, Native: format.Bounded(reason.Text(), 64)}
 }
 
 // finishReason is the finishReason of a neutral stop.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -23,7 +24,7 @@ func (d *requestDecoder) tools(v tape.Value) error {
 			if word == "functionDeclarations" {
 				return d.functions(v)
 			}
-			return d.addTool(chat.Tool{Type: bounded(word, 64), Raw: v.Raw()})
+			return d.addTool(chat.Tool{Type: format.Bounded(word, 64), Raw: v.Raw()})
 		})
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -11,6 +12,8 @@ import (
 // messageDecoder reads the messages of a request.
 type messageDecoder struct {
 	r *chat.Request
+	// list is the field that holds the messages, for errors.
+	list string
 	// at is the number of the message being read, for errors.
 	at int
 	// turn holds the blocks of the open turn, contents those of a tool result.
@@ -80,7 +83,7 @@ func (d *messageDecoder) message(v tape.Value) error {
 		d.open(chat.System)
 		err = d.content(&d.turn, m.content, chat.System)
 	case role.Kind() == tape.String:
-		return d.mustBe(".role", "system, developer, user, assistant or tool, not "+strconv.Quote(bounded(role.Text(), 64)))
+		return d.mustBe(".role", "system, developer, user, assistant or tool, not "+strconv.Quote(format.Bounded(role.Text(), 64)))
 	default:
 		return d.mustBe(".role", "system, developer, user, assistant or tool")
 	}
@@ -278,7 +281,7 @@ func (d *messageDecoder) result(m *message) error {
 
 // path names a place in the message being read.
 func (d *messageDecoder) path(below string) string {
-	return "messages[" + strconv.Itoa(d.at) + "]" + below
+	return d.list + "[" + strconv.Itoa(d.at) + "]" + below
 }
 
 // mustBe is the error of a place in the message that has a wrong value.

@@ -305,7 +305,7 @@ func (e *requestEncoder) unknown(b *chat.Block) {
 // refuse ends the encoding.
 func (e *requestEncoder) refuse(what string) {
 	if e.err == nil {
-		e.err = chat.Invalid("messages", what+" cannot be sent to this model, whose upstream speaks OpenAI's Chat format; leave it out or use another model")
+		e.err = chat.Invalid("messages", what+" cannot be sent to this model, whose upstream speaks OpenAI's "+e.speech+" format; leave it out or use another model")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -40,7 +41,7 @@ func (d *messageDecoder) part(b *chat.Block, v tape.Value, role chat.Role, numbe
 	case kind.Is("file"):
 		return d.file(b, member(v, "file"), number)
 	default:
-		return d.mustBe(partPath(number)+".type", "text, image_url, input_audio or file, not "+strconv.Quote(bounded(kind.Text(), 64)))
+		return d.mustBe(partPath(number)+".type", "text, image_url, input_audio or file, not "+strconv.Quote(format.Bounded(kind.Text(), 64)))
 	}
 }
 
@@ -89,28 +90,34 @@ func (d *messageDecoder) audio(b *chat.Block, v tape.Value, number int) error {
 
 // file reads a file: its data or its id.
 func (d *messageDecoder) file(b *chat.Block, v tape.Value, number int) error {
+	if below, problem := fileIn(b, v, origin); problem != "" {
+		return d.mustBe(partPath(number)+".file"+below, problem)
+	}
+	return nil
+}
+
+// fileIn reads an object with the data or the id of a file into b. A problem is
+// told as the member at fault and what it must be instead.
+func fileIn(b *chat.Block, v tape.Value, origin string) (below, problem string) {
 	b.Kind, b.Filename = chat.Document, member(v, "filename").Literal()
 	if id := member(v, "file_id").Literal(); !id.Empty() {
 		b.Source = chat.Source{Kind: chat.SourceFile, Data: unescaped(id), Origin: origin}
-		return nil
+		return "", ""
 	}
 	data := member(v, "file_data").Literal()
 	if data.Empty() {
-		return d.mustBe(partPath(number)+".file", "an object with file_data or file_id")
+		return "", "an object with file_data or file_id"
 	}
-	source, err := sourceOf(data)
-	if err == "" && source.Kind == chat.SourceURL {
+	source, problem := sourceOf(data)
+	if problem == "" && source.Kind == chat.SourceURL {
 		// Some clients send the bare base64 text.
 		if bytes.IndexByte(data, ':') >= 0 {
-			return d.mustBe(partPath(number)+".file.file_data", "a data URI")
+			return ".file_data", "a data URI"
 		}
 		source = chat.Source{Kind: chat.SourceBase64, MediaType: "application/pdf"}
-		source.Data, err = base64Text(data)
+		source.Data, problem = base64Text(data)
 		source.MediaType = sniff(source.MediaType, source.Data)
 	}
-	if err != "" {
-		return d.mustBe(partPath(number)+".file.file_data", err)
-	}
 	b.Source = source
-	return nil
+	return ".file_data", problem
 }

@@ -3,6 +3,7 @@ package openai
 import (
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -26,7 +27,7 @@ func (Chat) DecodeRequest(doc tape.Value) (*chat.Request, error) {
 	if doc.Kind() != tape.Object {
 		return nil, chat.Invalid("", "the request body must be a JSON object")
 	}
-	d := requestDecoder{messageDecoder: messageDecoder{r: &chat.Request{Format: origin}}}
+	d := requestDecoder{messageDecoder: messageDecoder{r: &chat.Request{Format: origin}, list: "messages"}}
 	if err := d.request(doc); err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (d *messageDecoder) extra(name string, v tape.Value) {
 	case n == maxExtra:
 		d.r.Extra = append(d.r.Extra, chat.Field{Name: moreFields})
 	default:
-		d.r.Extra = append(d.r.Extra, chat.Field{Name: bounded(name, maxExtraName), Value: v.Raw()})
+		d.r.Extra = append(d.r.Extra, chat.Field{Name: format.Bounded(name, maxExtraName), Value: v.Raw()})
 	}
 }
 
@@ -252,12 +253,11 @@ func (d *requestDecoder) responseFormat(field string, v tape.Value) error {
 	if v.Kind() != tape.Object {
 		return mustBe(field, "an object")
 	}
-	out := &d.r.Output
 	switch kind := v.Get("type"); {
 	case kind.Is("text"):
 		return nil
 	case kind.Is("json_object"):
-		out.Kind = chat.OutputJSONObject
+		d.r.Output.Kind = chat.OutputJSONObject
 		return nil
 	case !kind.Is("json_schema"):
 		return mustBe("response_format.type", "text, json_object or json_schema")
@@ -266,8 +266,14 @@ func (d *requestDecoder) responseFormat(field string, v tape.Value) error {
 	if schema.Kind() != tape.Object {
 		return mustBe("response_format.json_schema", "an object")
 	}
+	return d.jsonSchema("response_format.json_schema", schema)
+}
+
+// jsonSchema reads the schema that the answer's text must have.
+func (d *requestDecoder) jsonSchema(path string, v tape.Value) error {
+	out := &d.r.Output
 	out.Kind = chat.OutputJSONSchema
-	for key, value := range schema.Members {
+	for key, value := range v.Members {
 		if !present(value) {
 			continue
 		}
@@ -278,7 +284,7 @@ func (d *requestDecoder) responseFormat(field string, v tape.Value) error {
 			out.Description = value.Literal()
 		case "schema":
 			if value.Kind() != tape.Object {
-				return mustBe("response_format.json_schema.schema", "an object")
+				return mustBe(path+".schema", "an object")
 			}
 			out.Schema = value.Raw()
 		case "strict":

@@ -16,7 +16,7 @@ const maxUser = 64
 
 // EncodeRequest implements format.RequestCodec.
 func (Chat) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (chat.Report, error) {
-	e := requestEncoder{b: b, r: r, to: to}
+	e := requestEncoder{b: b, r: r, to: to, speech: "Chat"}
 	b.Str(`{"model":`)
 	b.Quote(to.Model)
 	e.messages()
@@ -28,6 +28,7 @@ func (Chat) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (chat
 	e.reasoning()
 	e.output()
 	e.identity()
+	e.truth("store", r.Store)
 	e.stream()
 	e.extra()
 	b.Byte('}')
@@ -41,6 +42,7 @@ type requestEncoder struct {
 	to     chat.Target
 	report chat.Report
 	err    error
+	speech string // the name of the format, for errors
 
 	// written says that a message was written, so that a comma comes next.
 	written bool
@@ -150,9 +152,17 @@ func (e *requestEncoder) stop() {
 	e.b.Byte(']')
 }
 
-// reasoning writes how much the model is to reason. A budget of tokens becomes
-// the nearest step.
+// reasoning writes how much the model is to reason.
 func (e *requestEncoder) reasoning() {
+	if effort := e.effort(); effort != "" {
+		e.field("reasoning_effort")
+		e.b.Quote(effort)
+	}
+}
+
+// effort is how much the model is to reason; "" leaves it to the model. A budget
+// of tokens becomes the nearest step.
+func (e *requestEncoder) effort() string {
 	r := e.r.Reasoning
 	effort := r.Effort
 	if effort == "" && r.State == chat.ReasoningOn {
@@ -165,10 +175,7 @@ func (e *requestEncoder) reasoning() {
 		effort = "xhigh"
 		e.report.Approximate("reasoning")
 	}
-	if effort != "" {
-		e.field("reasoning_effort")
-		e.b.Quote(effort)
-	}
+	return effort
 }
 
 // effortOf returns the step of a budget; "" leaves it to the model.
@@ -234,7 +241,6 @@ func (e *requestEncoder) identity() {
 	default:
 		e.raw("service_tier", r.ServiceTier)
 	}
-	e.truth("store", r.Store)
 }
 
 // stream asks for a stream. Its token counts are always wanted: the gateway
@@ -255,12 +261,23 @@ func (e *requestEncoder) stream() {
 // reports those of others.
 func (e *requestEncoder) extra() {
 	for _, f := range e.r.Extra {
-		if e.r.Format != origin || nested(f.Name) {
+		if !e.speaks() && !familyField(e.r, f.Name) || nested(f.Name) {
 			e.drop(f.Name)
 			continue
 		}
 		e.field(f.Name)
 		e.b.Raw(f.Value)
+	}
+}
+
+// familyField says that a field without a neutral meaning means the same in all
+// of OpenAI's formats, and that the request is of one of them.
+func familyField(r *chat.Request, name string) bool {
+	switch name {
+	case "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options":
+		return sameFamily(r.Format)
+	default:
+		return false
 	}
 }
 

@@ -293,7 +293,12 @@ func created(r *chat.Response, x *chat.Exchange) int64 {
 
 // appendID appends the id of an answer, made from the upstream's own.
 func appendID(dst []byte, id chat.Literal, x *chat.Exchange) []byte {
-	const prefix = "chatcmpl-"
+	return appendPrefixed(dst, "chatcmpl-", id, x)
+}
+
+// appendPrefixed appends the id of an answer with a prefix, made from the
+// upstream's own.
+func appendPrefixed(dst []byte, prefix string, id chat.Literal, x *chat.Exchange) []byte {
 	switch {
 	case id.Empty():
 		return chat.AppendQuoted(dst, prefix+strings.TrimPrefix(x.RequestID, prefix))

@@ -64,6 +64,21 @@ func (e *requestEncoder) results(turns []chat.Turn) {
 	if len(r.calls) == 0 {
 		return
 	}
+	e.match(turns)
+	attached := false
+	for i, result := range r.results {
+		e.result(r.calls[i], result)
+		attached = attached || result != nil && hasAttachments(result)
+	}
+	if attached {
+		e.attachments()
+	}
+}
+
+// match finds the results of the latest calls in the turns up to the next
+// answer. Of repeated ones the last one counts.
+func (e *requestEncoder) match(turns []chat.Turn) {
+	r := &e.round
 	for t := range turns {
 		blocks := turns[t].Blocks
 		for i := range blocks {
@@ -79,14 +94,6 @@ func (e *requestEncoder) results(turns []chat.Turn) {
 			}
 			r.results[call] = &blocks[i]
 		}
-	}
-	attached := false
-	for i, result := range r.results {
-		e.result(r.calls[i], result)
-		attached = attached || result != nil && hasAttachments(result)
-	}
-	if attached {
-		e.attachments()
 	}
 }
 

@@ -75,17 +75,20 @@ func (e *requestEncoder) tool(t *chat.Tool) {
 	}
 }
 
-// toolName returns the name under which a tool is sent. It depends on the name
-// alone, so that definitions, calls and choices agree.
-func (e *requestEncoder) toolName(l chat.Literal) chat.Literal {
+// toolName returns the name under which a tool is sent.
+func (e *requestEncoder) toolName(l chat.Literal) chat.Literal { return sentName(l, maxToolName) }
+
+// sentName returns the name of at most limit bytes under which a tool is sent.
+// It depends on the name alone, so that definitions, calls and choices agree.
+func sentName(l chat.Literal, limit int) chat.Literal {
 	in := l.Inner()
-	if len(in) > 0 && len(in) <= maxToolName && plainName(in) {
+	if len(in) > 0 && len(in) <= limit && plainName(in) {
 		return l
 	}
 	const digits = 8
 	kept := unescaped(l)
-	sent := make([]byte, 0, maxToolName)
-	for _, c := range kept[:min(len(kept), maxToolName-digits-1)] {
+	sent := make([]byte, 0, limit)
+	for _, c := range kept[:min(len(kept), limit-digits-1)] {
 		if !plainName([]byte{c}) {
 			c = '_'
 		}
@@ -107,15 +110,18 @@ func plainName(name []byte) bool {
 	return true
 }
 
-// callID returns the id under which a call is sent. It depends on the id alone,
-// so that the call and its result agree.
-func callID(l chat.Literal) chat.Literal {
+// callID returns the id under which a call is sent.
+func callID(l chat.Literal) chat.Literal { return sentID(l, maxCallID) }
+
+// sentID returns the id of at most limit bytes under which a call is sent. It
+// depends on the id alone, so that the call and its result agree.
+func sentID(l chat.Literal, limit int) chat.Literal {
 	in := l.Inner()
-	if len(in) > 0 && len(in) <= maxCallID && bytes.IndexByte(in, '\\') < 0 {
+	if len(in) > 0 && len(in) <= limit && bytes.IndexByte(in, '\\') < 0 {
 		return l
 	}
 	id := unescaped(l)
-	if len(id) > 0 && len(id) <= maxCallID {
+	if len(id) > 0 && len(id) <= limit {
 		return l
 	}
 	return chat.Quote("call_" + digest(32, id))

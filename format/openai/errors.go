@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -35,7 +33,7 @@ func decodeError(status int, header http.Header, body []byte) *chat.Error {
 	if err := t.Parse(body); err == nil {
 		readError(e, t.Root())
 	} else if text := bytes.TrimSpace(body); len(text) > 0 && text[0] != '<' {
-		e.Message = bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
+		e.Message = format.Bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
 	}
 	if e.Message == "" {
 		e.Message = strings.TrimSpace("the upstream answered with status " + strconv.Itoa(status) + " " + http.StatusText(status))
@@ -71,18 +69,18 @@ func readError(e *chat.Error, v tape.Value) {
 	case tape.Object:
 		v = inner
 	case tape.String:
-		e.Message = bounded(inner.Text(), maxMessage)
+		e.Message = format.Bounded(inner.Text(), maxMessage)
 	}
 	for _, name := range []string{"message", "detail", "msg"} {
 		if e.Message == "" {
-			e.Message = bounded(sentence(member(v, name)), maxMessage)
+			e.Message = format.Bounded(sentence(member(v, name)), maxMessage)
 		}
 	}
-	e.Type = bounded(member(v, "type").Text(), 128)
-	e.Param = bounded(member(v, "param").Text(), 128)
+	e.Type = format.Bounded(member(v, "type").Text(), 128)
+	e.Param = format.Bounded(member(v, "param").Text(), 128)
 	switch code := member(v, "code"); code.Kind() {
 	case tape.String:
-		e.Code = bounded(code.Text(), 128)
+		e.Code = format.Bounded(code.Text(), 128)
 		e.Status = statusIn(e.Code)
 	case tape.Number:
 		e.Status = statusIn(string(code.Raw()))
@@ -274,7 +272,7 @@ func encodeError(dst []byte, e *chat.Error) (status int, body []byte) {
 // appendError appends the object with the error.
 func appendError(dst []byte, e *chat.Error, w words) []byte {
 	dst = append(dst, `{"error":{"message":`...)
-	dst = chat.AppendQuoted(dst, bounded(e.Message, maxMessage))
+	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, maxMessage))
 	dst = append(dst, `,"type":`...)
 	dst = chat.AppendQuoted(dst, w.kind)
 	dst = append(dst, `,"param":`...)
@@ -305,26 +303,4 @@ func appendStreamError(dst []byte, e *chat.Error) []byte {
 	dst = append(dst, "data: "...)
 	dst = appendError(dst, e, w)
 	return append(dst, "\n\n"...)
-}
-
-// bounded makes text fit for a message: valid UTF-8 without control characters,
-// of at most n bytes.
-func bounded(s string, n int) string {
-	s = strings.ToValidUTF8(s, "")
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.TrimSpace(s)
-	if len(s) <= n {
-		return s
-	}
-	const ellipsis = "…"
-	cut := max(n-len(ellipsis), 0)
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + ellipsis
 }

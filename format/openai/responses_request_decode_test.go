@@ -1,0 +1,175 @@
+package openai
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
+)
+
+func TestResponsesDecodeRefuses(t *testing.T) {
+	for _, tc := range []struct{ name, doc, param string }{
+		{"no object", `[]`, ""},
+		{"no input", `{"model":"m"}`, "input"},
+		{"empty input", `{"input":[]}`, "input"},
+		{"number as input", `{"input":3}`, "input"},
+		{"twice", `{"input":"a","input":"b"}`, "input"},
+		{"previous_response_id", `{"input":"a","previous_response_id":"resp_1"}`, "previous_response_id"},
+		{"conversation", `{"input":"a","conversation":{"id":"c"}}`, "conversation"},
+		{"background", `{"input":"a","background":true}`, "background"},
+		{"prompt", `{"input":"a","prompt":{"id":"p"}}`, "prompt"},
+		{"item_reference", `{"input":[{"type":"item_reference","id":"x"}]}`, "input[0]"},
+		{"item without a type", `{"input":[{"id":"x"}]}`, "input[0].type"},
+		{"item that is text", `{"input":["x"]}`, "input[0]"},
+		{"unknown role", `{"input":[{"role":"robot","content":"x"}]}`, "input[0].role"},
+		{"no content", `{"input":[{"role":"user"}]}`, "input[0].content"},
+		{"unknown part", `{"input":[{"role":"user","content":[{"type":"input_text","text":"a"},{"type":"hologram"}]}]}`, "input[0].content[1].type"},
+		{"image without address", `{"input":[{"role":"user","content":[{"type":"input_image"}]}]}`, "input[0].content[0].image_url"},
+		{"file without data", `{"input":[{"role":"user","content":[{"type":"input_file"}]}]}`, "input[0].content[0]"},
+		{"image in instructions", `{"input":[{"role":"system","content":[{"type":"input_image","image_url":"x"}]}]}`, "input[0].content[0].type"},
+		{"call without call_id", `{"input":[{"type":"function_call","name":"f"}]}`, "input[0].call_id"},
+		{"call without name", `{"input":[{"type":"function_call","call_id":"c"}]}`, "input[0].name"},
+		{"result without call_id", `{"input":[{"type":"function_call_output","output":"c"}]}`, "input[0].call_id"},
+		{"part of a result", `{"input":[{"type":"function_call_output","call_id":"c","output":[{"type":"x"}]}]}`, "input[0].output[0].type"},
+		{"function without name", `{"input":"a","tools":[{"type":"function"}]}`, "tools[0].name"},
+		{"namespace without name", `{"input":"a","tools":[{"type":"namespace","tools":[]}]}`, "tools[0].name"},
+		{"tool without type", `{"input":"a","tools":[{"name":"x"}]}`, "tools[0].type"},
+		{"choice without name", `{"input":"a","tool_choice":{"type":"function"}}`, "tool_choice.name"},
+		{"allowed without tools", `{"input":"a","tool_choice":{"type":"allowed_tools"}}`, "tool_choice.tools"},
+		{"limit", `{"input":"a","max_output_tokens":0}`, "max_output_tokens"},
+		{"effort", `{"input":"a","reasoning":{"effort":"huge"}}`, "reasoning.effort"},
+		{"format", `{"input":"a","text":{"format":{"type":"xml"}}}`, "text.format.type"},
+		{"include", `{"input":"a","include":"x"}`, "include"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := Responses{}.DecodeRequest(parse(t, tc.doc))
+			var e *chat.Error
+			if !errors.As(err, &e) || e.Kind != chat.ErrInvalidRequest || e.Param != tc.param {
+				t.Errorf("got %+v, want an error about %q", err, tc.param)
+			}
+		})
+	}
+}
+
+func TestResponsesDecodeItems(t *testing.T) {
+	for _, tc := range []struct{ name, items, want string }{
+		{
+			"results join one turn, an answer's items another",
+			`{"role":"user","content":"a"},{"type":"reasoning","summary":[],"encrypted_content":"e"},{"role":"assistant","content":"b"},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},{"type":"function_call","call_id":"2","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"1","output":"x"},{"type":"function_call_output","call_id":"2","output":"y"},{"role":"user","content":"c"}`,
+			"0:text 1:thinking,text,tool_use,tool_use 0:tool_result,tool_result 0:text",
+		},
+		{"empty reasoning is skipped", `{"role":"user","content":"a"},{"type":"reasoning","id":"r","summary":[]},{"role":"assistant","content":"b"}`, "0:text 1:text"},
+		{"steps of the upstream belong to the answer", `{"role":"user","content":"a"},{"type":"web_search_call","id":"w"},{"role":"assistant","content":"b"}`, "0:text 1:unknown,text"},
+		{"outputs of foreign tools are the user's", `{"type":"computer_call_output","call_id":"1","output":{}}`, "0:unknown"},
+		{"instructions in the middle", `{"role":"user","content":"a"},{"role":"developer","content":"b"},{"role":"user","content":"c"}`, "0:text 2:text 0:text"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := decodeResponses(t, `{"input":[`+tc.items+`]}`)
+			var got []string
+			for _, turn := range r.Turns {
+				var kinds []string
+				for _, b := range turn.Blocks {
+					kinds = append(kinds, kindName(b.Kind))
+				}
+				got = append(got, string(rune('0'+turn.Role))+":"+strings.Join(kinds, ","))
+			}
+			if got := strings.Join(got, " "); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestResponsesDecodeInstructionsFirst(t *testing.T) {
+	r := decodeResponses(t, `{"input":[{"role":"system","content":"second"},{"role":"user","content":"x"}],"instructions":"first"}`)
+	if len(r.System) != 2 || !r.System[0].Text.Is("first") || !r.System[1].Text.Is("second") || len(r.Turns) != 1 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestResponsesDecodeTools(t *testing.T) {
+	r := decodeResponses(t, `{"input":"x","tools":[
+		{"type":"namespace","name":"ns","tools":[{"type":"function","name":"f"},{"type":"custom","name":"c"}]},
+		{"type":"web_search"},
+		{"type":"function","name":"strict","parameters":{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}},
+		{"type":"function","name":"loose","parameters":{"type":"object","properties":{"a":{"type":"string"}}}},
+		{"type":"function","name":"told","strict":false,"parameters":{"type":"object","properties":{},"additionalProperties":false}}],
+		"tool_choice":{"type":"function","namespace":"ns","name":"f"}}`)
+	if len(r.Tools) != 6 {
+		t.Fatalf("got %d tools", len(r.Tools))
+	}
+	if f := r.Tools[0]; !f.Name.Is("ns__f") || !f.Namespace.Is("ns") || f.Custom != nil {
+		t.Errorf("function in a namespace: %+v", f)
+	}
+	if c := r.Tools[1]; !c.Name.Is("ns__c") || c.Custom == nil || c.Schema == nil || c.Type != "" {
+		t.Errorf("custom tool: %+v", c)
+	}
+	if w := r.Tools[2]; w.Type != "web_search" || w.Raw == nil || w.Name != nil {
+		t.Errorf("server tool: %+v", w)
+	}
+	if r.Tools[3].Strict != chat.True || r.Tools[4].Strict != chat.Unset || r.Tools[5].Strict != chat.False {
+		t.Errorf("strictness %d %d %d", r.Tools[3].Strict, r.Tools[4].Strict, r.Tools[5].Strict)
+	}
+	if c := r.ToolChoice; c.Mode != chat.ToolNamed || !c.Names[0].Is("ns__f") {
+		t.Errorf("choice %+v", c)
+	}
+}
+
+// TestResponsesSealedReasoning shows that reasoning of another format survives
+// the way through a client of this one.
+func TestResponsesSealedReasoning(t *testing.T) {
+	r := &chat.Response{Blocks: []chat.Block{
+		{Kind: chat.Thinking, Text: q("hm\n"), Signature: q(`s"g:`), Origin: foreign},
+		{Kind: chat.RedactedThinking, Text: q("sealed"), Origin: foreign},
+		{Kind: chat.Thinking, Text: q("own"), Signature: q("enc"), Origin: originResponses},
+	}}
+	body, _ := Responses{}.EncodeResponse(nil, r, exchange())
+	items := string(parse(t, string(body)).Get("output").Raw())
+	back := decodeResponses(t, `{"input":`+items+`}`)
+	got := back.Turns[0].Blocks
+	for i, want := range r.Blocks {
+		b := got[i]
+		if b.Kind != want.Kind || b.Text.String() != want.Text.String() || b.Signature.String() != want.Signature.String() || b.Origin != want.Origin {
+			t.Errorf("block %d is %+v, want %+v", i, b, want)
+		}
+	}
+	if doc, report := encodeResponses(t, back); strings.Contains(doc, "caddy-ai-gateway") || !strings.Contains(doc, `"encrypted_content":"enc"`) || len(report) == 0 {
+		t.Errorf("sent to the upstream: %s, lost %v", doc, report)
+	}
+}
+
+func FuzzResponsesDecodeRequest(f *testing.F) {
+	f.Add(`{"model":"m","input":"x","tools":[{"type":"custom","name":"c"},{"type":"namespace","name":"n","tools":[{"type":"function","name":"f","parameters":{}}]}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"custom","name":"c"}]}}`)
+	f.Add(`{"instructions":"i","input":[{"role":"developer","content":"d"},{"type":"reasoning","summary":[{"type":"summary_text","text":"a"},{"text":"b"}],"encrypted_content":"caddy-ai-gateway:thinking:x:y"},{"type":"custom_tool_call","call_id":"1","name":"c","input":"\""},{"type":"custom_tool_call_output","call_id":"1","output":[{"type":"input_image","image_url":"data:image/png;base64,AAAA"}]}]}`)
+	f.Add(`{"input":[{"type":"function_call_output","call_id":"1","output":""},{"type":"x_call"}],"text":{"format":{"type":"json_schema","schema":{}}},"include":["a"],"top_logprobs":1,"user":"u"}`)
+	f.Fuzz(func(t *testing.T, doc string) {
+		var index tape.Tape
+		if index.Parse([]byte(doc)) != nil {
+			return
+		}
+		r, err := Responses{}.DecodeRequest(index.Root())
+		if err != nil {
+			return
+		}
+		for _, origin := range []string{originResponses, origin, foreign} {
+			r.Format = origin
+			for _, codec := range []format.Chat{Responses{}, Chat{}} {
+				var b format.Body
+				if _, err := codec.EncodeRequest(&b, r, chat.Target{Model: "m", Names: &chat.Names{}}); err == nil && !json.Valid(b.Bytes()) {
+					t.Fatalf("not JSON: %s", b.Bytes())
+				}
+			}
+		}
+		r.Format = originResponses
+		x := exchange()
+		x.Request = r
+		answer := &chat.Response{Blocks: []chat.Block{call("c", "c", `{"input":"x"}`), call("d", "n__f", `{}`)}}
+		if body, _ := (Responses{}).EncodeResponse(nil, answer, x); !json.Valid(body) || strings.Contains(string(body), "\n") {
+			t.Fatalf("not JSON on one line: %s", body)
+		}
+	})
+}
