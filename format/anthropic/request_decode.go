@@ -187,7 +187,7 @@ func (d *requestDecoder) stop(field string, v tape.Value) error {
 	case v.Len() > maxStop:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d stop sequences", maxStop))
 	}
-	d.r.Stop = make([]chat.Literal, 0, v.Len())
+	d.r.Stop = make([]chat.Literal, 0, min(v.Len(), 64))
 	for element := range v.Elements {
 		if element.Kind() != tape.String {
 			return mustBe(field, "an array of strings")

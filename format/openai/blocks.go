@@ -1,6 +1,10 @@
 package openai
 
-import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+import (
+	"fmt"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+)
 
 // fewBlocks is how many blocks are allocated at a time: such a piece of memory
 // is just small enough to be cheap. It begins with less.
@@ -14,6 +18,22 @@ const (
 type blockMemory struct {
 	memory []chat.Block
 	from   int // where the open part begins
+	total  int // of all parts
+	// spare takes what comes above maxBlocks, so that a hostile request costs no
+	// more memory than that.
+	spare chat.Block
+}
+
+// maxBlocks is how many blocks of content a request may have: a hostile one could
+// hold millions in a few bytes each.
+const maxBlocks = 1 << 16
+
+// full says that there were more blocks than a request may have.
+func (m *blockMemory) full() bool { return m.total > maxBlocks }
+
+// tooManyBlocks is the error for a request with more blocks than that.
+func tooManyBlocks(field string) error {
+	return chat.Invalid(field, fmt.Sprintf("a request has at most %d blocks of content", maxBlocks))
 }
 
 // expect says how many blocks are likely to come.
@@ -27,6 +47,10 @@ func (m *blockMemory) open() { m.from = len(m.memory) }
 // add adds a block to the open part. The block stays where it is until the next
 // one is added.
 func (m *blockMemory) add(kind chat.BlockKind) *chat.Block {
+	if m.total++; m.full() {
+		m.spare = chat.Block{Kind: kind}
+		return &m.spare
+	}
 	if len(m.memory) == cap(m.memory) {
 		part := m.memory[m.from:]
 		next := max(firstBlocks, min(2*cap(m.memory), fewBlocks), 2*len(part))

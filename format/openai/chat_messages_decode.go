@@ -47,6 +47,9 @@ func (d *messageDecoder) messages(field string, v tape.Value) error {
 		if err := d.message(element); err != nil {
 			return err
 		}
+		if d.turn.full() || d.contents.full() {
+			return tooManyBlocks(field)
+		}
 		d.at++
 	}
 	return nil

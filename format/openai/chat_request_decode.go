@@ -227,7 +227,7 @@ func (d *requestDecoder) stop(field string, v tape.Value) error {
 	default:
 		return mustBe(field, "a string or an array of strings")
 	}
-	d.r.Stop = make([]chat.Literal, 0, v.Len())
+	d.r.Stop = make([]chat.Literal, 0, min(v.Len(), 64))
 	for element := range v.Elements {
 		if element.Kind() != tape.String {
 			return mustBe(field, "a string or an array of strings")

@@ -128,10 +128,30 @@ type answerDecoder struct {
 	r   *chat.Response
 	id  []byte
 	has content
+	// spare takes what comes above maxAnswerBlocks; overfull says that something
+	// did.
+	spare    chat.Block
+	overfull bool
+}
+
+// maxAnswerBlocks is how many blocks an answer may have.
+const maxAnswerBlocks = 4096
+
+// check refuses an answer with too many blocks.
+func (d *answerDecoder) check() error {
+	if d.overfull {
+		return chat.BadAnswer("the upstream's answer has too many blocks of content")
+	}
+	return nil
 }
 
 // add adds a block to the answer.
 func (d *answerDecoder) add(kind chat.BlockKind) *chat.Block {
+	if len(d.r.Blocks) == maxAnswerBlocks {
+		d.overfull = true
+		d.spare = chat.Block{Kind: kind}
+		return &d.spare
+	}
 	d.r.Blocks = append(d.r.Blocks, chat.Block{Kind: kind})
 	return &d.r.Blocks[len(d.r.Blocks)-1]
 }
@@ -151,7 +171,7 @@ func (d *answerDecoder) text(kind chat.BlockKind, l chat.Literal) {
 // message reads the whole message.
 func (d *answerDecoder) message(v tape.Value) error {
 	calls := member(v, "tool_calls")
-	d.r.Blocks = make([]chat.Block, 0, 2+calls.Len())
+	d.r.Blocks = make([]chat.Block, 0, 2+min(calls.Len(), 64))
 	d.reasoning(v)
 	d.content(member(v, "content"))
 	if len(d.r.Blocks) == 0 {
@@ -169,7 +189,7 @@ func (d *answerDecoder) message(v tape.Value) error {
 	if call := member(v, "function_call"); call.Kind() == tape.Object && !d.has.tools {
 		return d.called(d.add(chat.ToolUse), call)
 	}
-	return nil
+	return d.check()
 }
 
 // reasoning reads what the model thought: servers name it differently, and some

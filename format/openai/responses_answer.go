@@ -137,11 +137,14 @@ func (Responses) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 	r := &chat.Response{ID: answer.id.Literal(), Model: answer.model.Literal()}
 	r.Created, _ = answer.created.Int()
 	d := answerDecoder{r: r, id: unescaped(r.ID)}
-	r.Blocks = make([]chat.Block, 0, answer.output.Len())
+	r.Blocks = make([]chat.Block, 0, min(answer.output.Len(), 64))
 	for item := range answer.output.Elements {
 		if err := d.item(item); err != nil {
 			return nil, err
 		}
+	}
+	if err := d.check(); err != nil {
+		return nil, err
 	}
 	r.Stop = answer.stop(answer.status.Is("incomplete"), d.has)
 	r.Usage = c.usage()

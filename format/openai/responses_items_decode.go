@@ -41,6 +41,9 @@ func (d *responsesDecoder) input(field string, v tape.Value) error {
 		if err := d.item(element); err != nil {
 			return err
 		}
+		if d.turn.full() || d.contents.full() {
+			return tooManyBlocks(field)
+		}
 		d.at++
 	}
 	return nil
