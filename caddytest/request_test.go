@@ -365,7 +365,10 @@ func TestWeights(t *testing.T) {
 // TestExposeHeadersOff shows that nothing tells about the source when the
 // operator wants it so.
 func TestExposeHeadersOff(t *testing.T) {
-	g := startGateway(t, "upstream demo\nmodel m {\n source demo echo\n}\nexpose_headers off")
+	g := startGateway(t, "upstream demo\nupstream openai {\n credential {env.TEST_NO_SUCH_KEY}\n}\nmodel m {\n source demo echo\n}\nmodel u {\n source openai x\n}\nexpose_headers off")
+	if resp, answer := g.post("/v1/messages", clients[2].body("u")); resp.StatusCode != 404 || strings.Contains(answer, "openai") {
+		t.Errorf("%d %s", resp.StatusCode, answer)
+	}
 	resp, _ := g.post("/v1/messages", clients[2].body("m"))
 	for _, name := range []string{"X-Selected-Provider", "X-Selected-Model", "X-Gateway-Attempts"} {
 		if v := resp.Header.Get(name); v != "" {

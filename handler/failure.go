@@ -86,18 +86,20 @@ func (x *exchange) failAttempts() error {
 	return x.fail(x.last.err)
 }
 
-// planError is the client's error for a model that has no plan.
-func planError(model string, err error) error {
+// planError is the client's error for a model that has no plan. Why its sources
+// cannot be used is told unless the operator hides where answers come from.
+func (h *Handler) planError(model string, err error) error {
 	unknown := &chat.Error{Kind: chat.ErrNotFound, Code: "model_not_found", Param: "model"}
-	if errors.Is(err, routing.ErrUnknownModel) {
-		unknown.Message = fmt.Sprintf("the model %q does not exist", model)
-		return unknown
-	}
-	if none, ok := errors.AsType[*routing.NoSourceError](err); ok {
+	none, unusable := errors.AsType[*routing.NoSourceError](err)
+	switch {
+	case unusable && h.ExposeHeaders != exposeOff:
 		unknown.Message = none.Error()
-		return unknown
+	case unusable || errors.Is(err, routing.ErrUnknownModel):
+		unknown.Message = fmt.Sprintf("the model %q does not exist or you do not have access to it", model)
+	default:
+		return err
 	}
-	return err
+	return unknown
 }
 
 // recovered answers for a panic in the request's work, so that one request's

@@ -201,7 +201,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		Operation: ep.Operation,
 	})
 	if err != nil {
-		return x.fail(planError(x.envelope.model, err))
+		return x.fail(x.h.planError(x.envelope.model, err))
 	}
 	return x.serve(&plan)
 }

@@ -38,7 +38,7 @@ func (x *exchange) oneModel(models []*routing.Entry) error {
 	i := slices.IndexFunc(models, func(m *routing.Entry) bool { return m.Name == name })
 	if i < 0 {
 		x.envelope.model = name
-		return x.fail(planError(name, routing.ErrUnknownModel))
+		return x.fail(x.h.planError(name, routing.ErrUnknownModel))
 	}
 	if x.endpoint.Format == format.AnthropicMessages {
 		return x.answerJSON(appendAnthropicModel(nil, models[i]))
