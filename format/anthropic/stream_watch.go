@@ -19,12 +19,18 @@ type streamWatcher struct {
 	err     *chat.Error
 	stopped bool // a stop_reason has come
 	ended   bool // nothing that matters comes any more
+	// ordinary is an event that brought one more piece of a text. Most of a
+	// stream differs from it in that text only.
+	ordinary format.Template
 }
 
 // Watch implements format.StreamWatcher.
 func (w *streamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 	if w.ended || len(ev.Data) == 0 {
 		return format.MarkNothing, nil
+	}
+	if string(ev.Name) == "content_block_delta" && w.ordinary.Matches(ev.Data) {
+		return format.MarkContent, nil
 	}
 	if err := w.tape.Parse(ev.Data); err != nil {
 		return format.MarkNothing, notJSON()
@@ -39,6 +45,7 @@ func (w *streamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 		if m.delta.Get("type").Is("signature_delta") {
 			return format.MarkPreamble, nil
 		}
+		w.learn(ev, m.delta)
 		return format.MarkContent, nil
 	case kindBlockStart:
 		return startMark(m.block.Get("type")), nil
@@ -58,6 +65,16 @@ func (w *streamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 		return format.MarkError, nil
 	default:
 		return format.MarkNothing, nil
+	}
+}
+
+// learn remembers an event that brought a piece of a text.
+func (w *streamWatcher) learn(ev sse.Event, delta tape.Value) {
+	for _, name := range []string{"text", "thinking"} {
+		if text := delta.Get(name); string(ev.Name) == "content_block_delta" && !text.Literal().Empty() {
+			w.ordinary.Learn(ev.Data, text.Start(), text.End())
+			return
+		}
 	}
 }
 

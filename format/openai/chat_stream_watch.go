@@ -21,6 +21,9 @@ type chatStreamWatcher struct {
 	// several, and the answer is complete when all have finished.
 	seen, finished uint64
 	ended          bool
+	// ordinary is an event that brought one more piece of a text. Most of a
+	// stream differs from it in that text only.
+	ordinary format.Template
 }
 
 // Watch implements format.StreamWatcher.
@@ -29,6 +32,8 @@ func (w *chatStreamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 	switch {
 	case w.ended || len(data) == 0:
 		return format.MarkNothing, nil
+	case ev.Name == nil && w.ordinary.Matches(data):
+		return format.MarkContent, nil
 	case isDone(data) && !w.complete():
 		return format.MarkNothing, format.ErrTruncated
 	case isDone(data):
@@ -65,8 +70,29 @@ func (w *chatStreamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 	if w.complete() {
 		return format.MarkComplete, nil
 	}
+	w.learn(data, &c, mark)
 	return mark, nil
 }
+
+// learn remembers an event that brought a piece of a text and nothing else that
+// matters.
+func (w *chatStreamWatcher) learn(data []byte, c *chunk, mark format.Mark) {
+	if mark != format.MarkContent || c.usage.Kind() == tape.Object || c.choices.Len() != 1 {
+		return
+	}
+	for choice := range c.choices.Elements {
+		delta := choice.Get("delta")
+		for _, name := range textFields {
+			if text := delta.Get(name); !text.Literal().Empty() && choice.Get("finish_reason").Kind() <= tape.Null {
+				w.ordinary.Learn(data, text.Start(), text.End())
+				return
+			}
+		}
+	}
+}
+
+// textFields are the members of a delta that hold a piece of a text.
+var textFields = []string{"content", "reasoning_content", "reasoning"}
 
 // fail ends the stream with the upstream's own error.
 func (w *chatStreamWatcher) fail(e *chat.Error) format.Mark {
