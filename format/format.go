@@ -150,6 +150,13 @@ var ErrTruncated = &chat.Error{
 	Message: "the upstream's stream ended before the answer was complete",
 }
 
+// ErrNotJSON means that an event of a stream, which breaks it, is not JSON.
+var ErrNotJSON = &chat.Error{
+	Kind:    chat.ErrBadUpstream,
+	Code:    ErrTruncated.Code,
+	Message: "an event of the upstream's stream is not JSON",
+}
+
 var chats = map[ID]Chat{}
 
 // RegisterChat makes a codec known. It is called from init functions and panics

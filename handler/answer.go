@@ -169,8 +169,15 @@ func (a *attempt) badAnswer(err error) outcome {
 	if !ok {
 		e = chat.BadAnswer(err.Error())
 	}
-	e.Message = a.source.Upstream.Scrub(e.Message)
-	return upstreamError(a.name(), e, classBadAnswer)
+	return a.reportedError(e, classBadAnswer)
+}
+
+// reportedError is the outcome of an error that the upstream reports in an answer
+// with a success status; fallback is its class if it is merely a wrong shape.
+func (a *attempt) reportedError(e *chat.Error, fallback class) outcome {
+	told := *e
+	told.Message = a.source.Upstream.Scrub(e.Message)
+	return upstreamError(a.name(), &told, fallback)
 }
 
 // hold reads a stream up to its first content. Until then nothing has gone to
@@ -187,9 +194,7 @@ func (a *attempt) hold(body io.Reader) outcome {
 		case err != nil:
 			return readFailure(a.ctx, a.name(), classBrokenStream, err)
 		case mark == format.MarkError:
-			e := *a.stream.reported()
-			e.Message = a.source.Upstream.Scrub(e.Message)
-			return upstreamError(a.name(), &e, classBrokenStream)
+			return a.reportedError(a.stream.reported(), classBrokenStream)
 		case mark == format.MarkNothing && len(a.held) > maxHeld:
 			a.held = a.held[:before] // comments without end
 		case mark > format.MarkNothing:

@@ -34,7 +34,6 @@ type exchange struct {
 
 	committed bool
 	firstByte time.Time
-	status    int
 	usage     chat.Usage
 	values    headerValues
 }
@@ -154,7 +153,6 @@ func (x *exchange) letBodyGo() {
 // commit sends the status and the headers.
 func (x *exchange) commit(status int) {
 	x.committed = true
-	x.status = status
 	x.firstByte = time.Now()
 	x.w.WriteHeader(status)
 }

@@ -109,9 +109,7 @@ func (a *attempt) streamFailure(mark format.Mark, err error) outcome {
 	if mark != format.MarkError {
 		return outcome{}
 	}
-	reported := *a.stream.reported()
-	reported.Message = a.source.Upstream.Scrub(reported.Message)
-	return upstreamError(a.name(), &reported, classBrokenStream)
+	return a.reportedError(a.stream.reported(), classBrokenStream)
 }
 
 // buffers hold what goes to the client of a stream.

@@ -119,26 +119,6 @@ var generalTypes = map[string]chat.ErrorKind{
 	"api_error":             chat.ErrServer,
 }
 
-// kinds are the meanings of statuses.
-var kinds = map[int]chat.ErrorKind{
-	400: chat.ErrInvalidRequest,
-	401: chat.ErrAuthentication,
-	402: chat.ErrBilling,
-	403: chat.ErrPermission,
-	404: chat.ErrNotFound,
-	405: chat.ErrMethod,
-	408: chat.ErrClientTimeout,
-	409: chat.ErrConflict,
-	413: chat.ErrTooLarge,
-	415: chat.ErrUnsupportedMedia,
-	429: chat.ErrRateLimit,
-	500: chat.ErrServer,
-	502: chat.ErrBadUpstream,
-	503: chat.ErrUnavailable,
-	504: chat.ErrTimeout,
-	529: chat.ErrOverloaded,
-}
-
 // phrases are words of messages that say more than type and status: Anthropic
 // has no codes for these, and reports all of them as invalid requests.
 var phrases = []struct {
@@ -168,7 +148,7 @@ func kindOf(e *chat.Error) chat.ErrorKind {
 	if kind, ok := types[e.Type]; ok {
 		return kind
 	}
-	if kind, ok := kinds[e.Status]; ok {
+	if kind, ok := chat.KindOfStatus(e.Status); ok {
 		return kind
 	}
 	if kind, ok := generalTypes[e.Type]; ok {

@@ -47,7 +47,7 @@ func (d *streamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.Event, er
 	}
 	if err := d.tape.Parse(ev.Data); err != nil {
 		d.ended = true
-		return dst, notJSON()
+		return dst, format.ErrNotJSON
 	}
 	m := eventOf(d.tape.Root(), ev)
 	switch m.kind {
@@ -89,15 +89,6 @@ func (d *streamDecoder) Finish(dst []chat.Event) ([]chat.Event, error) {
 func (d *streamDecoder) end() chat.Event {
 	d.ended = true
 	return chat.Event{Kind: chat.EventEnd}
-}
-
-// notJSON is the error of an event that breaks the stream.
-func notJSON() error {
-	return &chat.Error{
-		Kind:    chat.ErrBadUpstream,
-		Code:    format.ErrTruncated.Code,
-		Message: "an event of the upstream's stream is not JSON",
-	}
 }
 
 // eventKind is the type of an event.

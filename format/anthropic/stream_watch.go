@@ -33,7 +33,7 @@ func (w *streamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 		return format.MarkContent, nil
 	}
 	if err := w.tape.Parse(ev.Data); err != nil {
-		return format.MarkNothing, notJSON()
+		return format.MarkNothing, format.ErrNotJSON
 	}
 	m := eventOf(w.tape.Root(), ev)
 	if bytes.Contains(ev.Data, []byte(`"usage"`)) {

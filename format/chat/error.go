@@ -45,6 +45,33 @@ const (
 	ErrOverloaded
 )
 
+// statusKinds are the usual meanings of statuses.
+var statusKinds = map[int]ErrorKind{
+	400: ErrInvalidRequest,
+	401: ErrAuthentication,
+	402: ErrBilling,
+	403: ErrPermission,
+	404: ErrNotFound,
+	405: ErrMethod,
+	408: ErrClientTimeout,
+	409: ErrConflict,
+	413: ErrTooLarge,
+	415: ErrUnsupportedMedia,
+	429: ErrRateLimit,
+	500: ErrServer,
+	502: ErrBadUpstream,
+	503: ErrUnavailable,
+	504: ErrTimeout,
+	529: ErrOverloaded,
+}
+
+// KindOfStatus returns the usual meaning of an HTTP status; ok is false if it has
+// none of its own.
+func KindOfStatus(status int) (kind ErrorKind, ok bool) {
+	kind, ok = statusKinds[status]
+	return kind, ok
+}
+
 // Error is an error in neutral form. It is what decoders of requests return for
 // a bad request, and what decoders of answers make of an upstream's error.
 type Error struct {

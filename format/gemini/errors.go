@@ -135,26 +135,6 @@ var statuses = map[string]chat.ErrorKind{
 	"DEADLINE_EXCEEDED":   chat.ErrTimeout,
 }
 
-// kinds are the meanings of HTTP statuses.
-var kinds = map[int]chat.ErrorKind{
-	400: chat.ErrInvalidRequest,
-	401: chat.ErrAuthentication,
-	402: chat.ErrBilling,
-	403: chat.ErrPermission,
-	404: chat.ErrNotFound,
-	405: chat.ErrMethod,
-	408: chat.ErrClientTimeout,
-	409: chat.ErrConflict,
-	413: chat.ErrTooLarge,
-	415: chat.ErrUnsupportedMedia,
-	429: chat.ErrRateLimit,
-	500: chat.ErrServer,
-	502: chat.ErrBadUpstream,
-	503: chat.ErrUnavailable,
-	504: chat.ErrTimeout,
-	529: chat.ErrOverloaded,
-}
-
 // phrases are words of messages that say more than the status: Google has no
 // codes for these.
 var phrases = []struct {
@@ -195,7 +175,7 @@ func errorKind(e *chat.Error, d details) chat.ErrorKind {
 			return chat.ErrQuota
 		}
 	}
-	if kind, ok := kinds[status]; ok {
+	if kind, ok := chat.KindOfStatus(status); ok {
 		return kind
 	}
 	if kind, ok := statuses[e.Type]; ok {

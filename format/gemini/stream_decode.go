@@ -40,7 +40,7 @@ func (d *streamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.Event, er
 	}
 	if err := d.tape.Parse(ev.Data); err != nil {
 		d.ended = true
-		return dst, notJSON()
+		return dst, format.ErrNotJSON
 	}
 	root := d.tape.Root()
 	a := membersOf(root)
@@ -104,15 +104,6 @@ func failureOf(root tape.Value, a *answer) *chat.Error {
 		return errorIn(root)
 	}
 	return nil
-}
-
-// notJSON is the error of an event that breaks the stream.
-func notJSON() error {
-	return &chat.Error{
-		Kind:    chat.ErrBadUpstream,
-		Code:    format.ErrTruncated.Code,
-		Message: "an event of the upstream's stream is not JSON",
-	}
 }
 
 // start appends the start, once. A chunk that is of another format makes none.

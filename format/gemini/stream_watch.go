@@ -27,7 +27,7 @@ func (w *streamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 		return format.MarkNothing, nil
 	}
 	if err := w.tape.Parse(ev.Data); err != nil {
-		return format.MarkNothing, notJSON()
+		return format.MarkNothing, format.ErrNotJSON
 	}
 	root := w.tape.Root()
 	a := membersOf(root)

@@ -60,7 +60,7 @@ func (d *chatStreamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.Event
 	}
 	if err := d.tape.Parse(data); err != nil {
 		d.ended = true
-		return dst, notJSON()
+		return dst, format.ErrNotJSON
 	}
 	c := chunkOf(d.tape.Root())
 	if c.failed(ev) {
@@ -87,15 +87,6 @@ func (d *chatStreamDecoder) Finish(dst []chat.Event) ([]chat.Event, error) {
 
 // isDone says that data is the end mark.
 func isDone(data []byte) bool { return string(data) == "[DONE]" }
-
-// notJSON is the error of an event that breaks the stream.
-func notJSON() error {
-	return &chat.Error{
-		Kind:    chat.ErrBadUpstream,
-		Code:    format.ErrTruncated.Code,
-		Message: "an event of the upstream's stream is not JSON",
-	}
-}
 
 // chunk is one event's document.
 type chunk struct{ root, id, model, choices, usage, failure tape.Value }

@@ -41,7 +41,7 @@ func (w *chatStreamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 		return format.MarkEnd, nil
 	}
 	if err := w.tape.Parse(data); err != nil {
-		return format.MarkNothing, notJSON()
+		return format.MarkNothing, format.ErrNotJSON
 	}
 	c := chunkOf(w.tape.Root())
 	if c.failed(ev) {

@@ -180,7 +180,7 @@ func kindOf(status int, e *chat.Error) chat.ErrorKind {
 	if kind, ok := types[e.Type]; ok {
 		return kind
 	}
-	if kind, ok := kinds[status]; ok {
+	if kind, ok := chat.KindOfStatus(status); ok {
 		return kind
 	}
 	if kind, ok := generalTypes[e.Type]; ok {
@@ -197,26 +197,6 @@ func kindOf(status int, e *chat.Error) chat.ErrorKind {
 func tooLong(status int, message string) bool {
 	return (status == 0 || status == http.StatusBadRequest) &&
 		(strings.Contains(message, "maximum context length") || strings.Contains(message, "context window"))
-}
-
-// kinds are the meanings of statuses.
-var kinds = map[int]chat.ErrorKind{
-	400: chat.ErrInvalidRequest,
-	401: chat.ErrAuthentication,
-	402: chat.ErrBilling,
-	403: chat.ErrPermission,
-	404: chat.ErrNotFound,
-	405: chat.ErrMethod,
-	408: chat.ErrClientTimeout,
-	409: chat.ErrConflict,
-	413: chat.ErrTooLarge,
-	415: chat.ErrUnsupportedMedia,
-	429: chat.ErrRateLimit,
-	500: chat.ErrServer,
-	502: chat.ErrBadUpstream,
-	503: chat.ErrUnavailable,
-	504: chat.ErrTimeout,
-	529: chat.ErrOverloaded,
 }
 
 // words are the status, the type and the code of a kind of errors. An empty code

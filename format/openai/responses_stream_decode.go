@@ -54,7 +54,7 @@ func (d *responsesStreamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.
 	}
 	if err := d.tape.Parse(data); err != nil {
 		d.ended = true
-		return dst, notJSON()
+		return dst, format.ErrNotJSON
 	}
 	e := eventIn(d.tape.Root(), ev)
 	dst, err := d.event(dst, &e)

@@ -38,7 +38,7 @@ func (w *responsesStreamWatcher) Watch(ev sse.Event) (format.Mark, error) {
 		return format.MarkNothing, format.ErrTruncated
 	}
 	if err := w.tape.Parse(data); err != nil {
-		return format.MarkNothing, notJSON()
+		return format.MarkNothing, format.ErrNotJSON
 	}
 	e := eventIn(w.tape.Root(), ev)
 	if number, ok := e.number.Int(); ok {
