@@ -27,13 +27,7 @@ func (c *Collector) Add(ev *Event) {
 	case EventBlockStart:
 		c.block(ev.Index).block = Block{Kind: ev.Block, ID: bytes.Clone(ev.ID), Name: bytes.Clone(ev.Name), Origin: ev.Origin}
 	case EventDelta:
-		b := c.block(ev.Index)
-		if ev.Delta == DeltaSignature {
-			b.sign = append(b.sign, ev.Text.Inner()...)
-			b.block.Origin = ev.Origin
-			return
-		}
-		b.text = append(b.text, ev.Text.Inner()...)
+		c.block(ev.Index).add(ev)
 	case EventUsage:
 		c.response.Usage = *ev.Usage
 	case EventFinish:
@@ -44,6 +38,44 @@ func (c *Collector) Add(ev *Event) {
 	case EventEnd:
 		c.ended = true
 	}
+}
+
+// add takes a piece of the block.
+func (b *collected) add(ev *Event) {
+	switch ev.Delta {
+	case DeltaSignature:
+		b.sign = append(b.sign, ev.Text.Inner()...)
+		b.block.Origin = ev.Origin
+	case DeltaCitation:
+		b.block.Citations = append(b.block.Citations, ev.Citation.clone())
+	default:
+		b.text = append(b.text, ev.Text.Inner()...)
+		b.block.Logprobs = joinArrays(b.block.Logprobs, ev.Logprobs)
+	}
+}
+
+// clone copies the citation's views.
+func (c *Citation) clone() Citation {
+	out := *c
+	out.URL, out.Title, out.Quote, out.Raw = bytes.Clone(c.URL), bytes.Clone(c.Title), bytes.Clone(c.Quote), bytes.Clone(c.Raw)
+	return out
+}
+
+// joinArrays appends the elements of the raw array more to those of all.
+func joinArrays(all, more Raw) Raw {
+	inner := bytes.TrimSpace(more)
+	if len(inner) < 2 || inner[0] != '[' {
+		return all
+	}
+	if inner = bytes.TrimSpace(inner[1 : len(inner)-1]); len(inner) == 0 {
+		return all
+	}
+	if len(all) == 0 {
+		all = append(all, '[')
+	} else {
+		all = append(all[:len(all)-1], ',')
+	}
+	return append(append(all, inner...), ']')
 }
 
 // block returns block i, and makes it and those before it if they are new.
@@ -129,7 +161,11 @@ func replayBlock(i int, b *Block) []Event {
 		delta.Delta = DeltaText
 	}
 	if !delta.Text.Empty() {
+		delta.Logprobs = b.Logprobs
 		events = append(events, delta)
+	}
+	for j := range b.Citations {
+		events = append(events, Event{Kind: EventDelta, Delta: DeltaCitation, Index: i, Citation: &b.Citations[j]})
 	}
 	if b.Signature != nil {
 		events = append(events, Event{Kind: EventDelta, Delta: DeltaSignature, Index: i, Text: b.Signature, Origin: b.Origin})

@@ -12,7 +12,10 @@ var answer = Response{
 	Blocks: []Block{
 		{Kind: Thinking, Text: Quote("hm\n"), Signature: Quote("sig"), Origin: "anthropic_messages"},
 		{Kind: RedactedThinking, Text: Quote("sealed"), Origin: "anthropic_messages"},
-		{Kind: Text, Text: Quote("hello \"you\"")},
+		{
+			Kind: Text, Text: Quote("hello \"you\""), Logprobs: Raw(`[{"token":"a"},{"token":"b"}]`),
+			Citations: []Citation{{URL: Quote("https://example.com"), Start: 1, End: 4}, {Quote: Quote("q"), Raw: Raw(`{}`), Origin: "gemini"}},
+		},
 		{Kind: ToolUse, ID: Quote("call_1"), Name: Quote("f"), Arguments: Arguments{Text: Quote(`{"a":1}`)}},
 		{Kind: ToolUse, ID: Quote("call_2"), Name: Quote("g"), Arguments: Arguments{Text: Quote("")}},
 		{Kind: Refusal, Text: Quote("no")},
@@ -62,6 +65,20 @@ func TestReplayStops(t *testing.T) {
 		}
 		if seen != most {
 			t.Errorf("%d events after a stop at %d", seen, most)
+		}
+	}
+}
+
+func TestJoinArrays(t *testing.T) {
+	for _, tc := range []struct{ all, more, want string }{
+		{"", "[]", ""},
+		{"", "null", ""},
+		{"", "[1]", "[1]"},
+		{"[1]", "[ 2, 3 ]", "[1,2, 3]"},
+		{"[1]", "", "[1]"},
+	} {
+		if got := joinArrays(Raw(tc.all), Raw(tc.more)); string(got) != tc.want {
+			t.Errorf("%s and %s: %s, want %s", tc.all, tc.more, got, tc.want)
 		}
 	}
 }

@@ -48,6 +48,9 @@ const (
 	DeltaRefusal
 	// DeltaRedacted continues the sealed data of redacted thinking.
 	DeltaRedacted
+	// DeltaCitation says where the text so far, or a part of it, comes from:
+	// Citation. It belongs to a text block and has no Text.
+	DeltaCitation
 )
 
 // Event is one step of a streamed answer. Its views are valid until the decoder
@@ -67,6 +70,10 @@ type Event struct {
 	Text Literal
 	// Origin is the format that made a signature.
 	Origin string
+	// Citation is what a DeltaCitation brings.
+	Citation *Citation
+	// Logprobs are those of a DeltaText: a raw array as OpenAI's formats list them.
+	Logprobs Raw
 	// Usage points to the decoder's running count.
 	Usage *Usage
 	Stop  Stop

@@ -19,6 +19,8 @@
 // changed by an encoder, so that every attempt starts from the same request.
 package chat
 
+import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
+
 // Request is a chat request in neutral form. The zero value of a field means
 // that the client did not say anything about it.
 type Request struct {
@@ -163,10 +165,29 @@ type Block struct {
 	Origin string
 	// Cache is the cache mark of the client's format, as it was.
 	Cache Raw
+	// Citations say where a text comes from.
+	Citations []Citation
+	// Logprobs are the probabilities of a text's tokens, as OpenAI's formats list
+	// them: a raw array.
+	Logprobs Raw
 	// Type is the type name of an opaque block in its own format.
 	Type string
 	// Raw is an opaque block as it was.
 	Raw Raw
+}
+
+// Citation is a place that a text, or a part of it, is taken from.
+type Citation struct {
+	// URL and Title of a page; nil if the place is none.
+	URL, Title Literal
+	// Quote is the cited text of that place; nil if unsaid.
+	Quote Literal
+	// Start and End bound the part of the answer's text that the citation is
+	// about, in characters; both 0 if unsaid.
+	Start, End int
+	// Raw is the citation as it was, in the format named by Origin.
+	Raw    Raw
+	Origin string
 }
 
 // SourceKind tells where the bytes of an image or document are.
@@ -218,7 +239,21 @@ type Tool struct {
 	// was in the client's format. Both are zero for functions.
 	Type string
 	Raw  Raw
+	// Server says which server tool it is, of those that several formats have.
+	Server ServerTool
 }
+
+// ServerTool is a tool that the provider runs itself.
+type ServerTool uint8
+
+// The server tools that several formats have. ServerOther is the zero value: a
+// function, or a server tool of one format only.
+const (
+	ServerOther ServerTool = iota
+	ServerWebSearch
+	ServerCodeExecution
+	ServerURLFetch
+)
 
 // ToolMode says whether tools may or must be called.
 type ToolMode uint8
@@ -285,6 +320,15 @@ type Output struct {
 	Strict            Bool
 }
 
+// ServerToolSet is a set of server tools.
+type ServerToolSet uint8
+
+// Add adds a tool to the set.
+func (s *ServerToolSet) Add(t ServerTool) { *s |= 1 << t }
+
+// Has says whether the tool is in the set; ServerOther never is.
+func (s ServerToolSet) Has(t ServerTool) bool { return t != ServerOther && s&(1<<t) != 0 }
+
 // Target tells an encoder what it must know of the upstream it encodes for.
 type Target struct {
 	// Model is the upstream's own name of the model.
@@ -304,6 +348,17 @@ type Target struct {
 	// OwnSchemas makes Gemini encoders convert JSON Schemas into Gemini's own, for
 	// servers that do not know parametersJsonSchema and responseJsonSchema.
 	OwnSchemas bool
+	// Can is what is known of the model.
+	Can capability.Model
+	// AnthropicVersion is the anthropic-version header that the request will have;
+	// empty means 2023-06-01.
+	AnthropicVersion string
+	// CacheMarks lets OpenAI encoders turn cache marks into
+	// prompt_cache_breakpoint where Can permits it.
+	CacheMarks bool
+	// ServerTools are the server tools that the model's operator has enabled
+	// across formats.
+	ServerTools ServerToolSet
 	// Names takes the tool names that the encoder has to change. If it is nil,
 	// answers keep the changed names.
 	Names *Names
