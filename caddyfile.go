@@ -136,6 +136,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		timeout total <duration>        # default 10m
 //		heartbeat <duration>|off        # default 15s
 //		expose_headers off|basic        # default basic
+//		on_unsupported drop|error       # default drop
+//		count_tokens forward|estimate|off   # default forward
 //	}
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h.Next() // the directive's name
@@ -164,7 +166,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 
 // parseHandlerOption parses one option of the handler; the cursor is on its
 // name.
-func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string) error {
+func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string) (err error) {
 	switch word {
 	case "max_attempts":
 		n, err := intArg(d, 1, 5)
@@ -201,18 +203,17 @@ func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string
 		hd.Heartbeat, err = duration(d, text)
 		return err
 	case "expose_headers":
-		text, err := oneArg(d)
-		if err != nil {
-			return err
-		}
-		if text != "off" && text != "basic" {
-			return unknown(d, "value of expose_headers", text, "off", "basic")
-		}
-		hd.ExposeHeaders = text
-		return nil
+		hd.ExposeHeaders, err = oneOf(d, "off", "basic")
+		return err
+	case "on_unsupported":
+		hd.OnUnsupported, err = oneOf(d, routing.UnsupportedDrop, routing.UnsupportedError)
+		return err
+	case "count_tokens":
+		hd.CountTokens, err = oneOf(d, "forward", "estimate", "off")
+		return err
 	default:
 		return unknown(d, "ai_gateway option", word, "upstream", "model",
-			"max_attempts", "max_body", "timeout", "heartbeat", "expose_headers")
+			"max_attempts", "max_body", "timeout", "heartbeat", "expose_headers", "on_unsupported", "count_tokens")
 	}
 }
 
@@ -290,6 +291,19 @@ func noArgs(d *caddyfile.Dispenser) error {
 		return d.Errf("%s takes no value, not %q", name, args[0])
 	}
 	return nil
+}
+
+// oneOf returns the option's only argument, which must be one of the known values.
+func oneOf(d *caddyfile.Dispenser, known ...string) (string, error) {
+	name := d.Val()
+	text, err := oneArg(d)
+	if err != nil {
+		return "", err
+	}
+	if !slices.Contains(known, text) {
+		return "", unknown(d, "value of "+name, text, known...)
+	}
+	return text, nil
 }
 
 // intArg returns the option's only argument as a number from low to high.

@@ -2,9 +2,11 @@ package aigateway
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
@@ -13,7 +15,10 @@ import (
 //	model <name> {
 //		display_name <text>
 //		vendor       <name>
-//		source       <upstream> <upstream model> [format <format>] [priority <n>] [weight <n>] [disabled]
+//		source       <upstream> <upstream model> [format <format>] [priority <n>] [weight <n>] [force_stream] [disabled]
+//		on_unsupported drop|error       # default: that of the site
+//		native_tools <tool>...          # server tools that may be used across formats
+//		capability   <key> <value>...   # what the upstream models can do
 //		disabled
 //	}
 func (d *definitions) parseModel(disp *caddyfile.Dispenser, name string) error {
@@ -43,6 +48,12 @@ func (d *definitions) modelOption(disp *caddyfile.Dispenser, m *routing.Model) (
 	case "disabled":
 		m.Disabled = true
 		err = noArgs(disp)
+	case "on_unsupported":
+		m.OnUnsupported, err = oneOf(disp, routing.UnsupportedDrop, routing.UnsupportedError)
+	case "native_tools":
+		err = parseNativeTools(disp, m)
+	case "capability":
+		err = parseCapability(disp, m)
 	case "source":
 		var s routing.Source
 		s, err = d.parseSource(disp)
@@ -51,9 +62,52 @@ func (d *definitions) modelOption(disp *caddyfile.Dispenser, m *routing.Model) (
 		}
 		m.Sources = append(m.Sources, s)
 	default:
-		err = unknown(disp, "model option", word, "display_name", "vendor", "source", "disabled")
+		err = unknown(disp, "model option", word, "display_name", "vendor", "source",
+			"on_unsupported", "native_tools", "capability", "disabled")
 	}
 	return err
+}
+
+// parseNativeTools parses the tools of a model that its providers run.
+func parseNativeTools(disp *caddyfile.Dispenser, m *routing.Model) error {
+	names := disp.RemainingArgs()
+	if len(names) == 0 {
+		return disp.Errf("native_tools needs at least one of %s", strings.Join(routing.NativeTools(), ", "))
+	}
+	for _, name := range names {
+		if !slices.Contains(routing.NativeTools(), name) {
+			return unknown(disp, "native tool", name, routing.NativeTools()...)
+		}
+	}
+	m.NativeTools = append(m.NativeTools, names...)
+	return nil
+}
+
+// parseCapability parses a fact about the upstream models.
+func parseCapability(disp *caddyfile.Dispenser, m *routing.Model) error {
+	args := disp.RemainingArgs()
+	if len(args) < 2 {
+		return disp.Errf("capability takes a key and a value, such as: capability thinking adaptive")
+	}
+	key, value := args[0], strings.Join(args[1:], " ")
+	var known []string
+	for _, k := range capability.Keys() {
+		known = append(known, k.Name)
+	}
+	if !slices.Contains(known, key) {
+		return unknown(disp, "capability", key, known...)
+	}
+	if err := new(capability.Model).Set(key, value); err != nil {
+		return disp.Errf("%v", err)
+	}
+	if _, ok := m.Capability[key]; ok {
+		return disp.Errf("capability %s stands twice in this model", key)
+	}
+	if m.Capability == nil {
+		m.Capability = make(map[string]string)
+	}
+	m.Capability[key] = value
+	return nil
 }
 
 // parseSource parses the line of a source; the cursor is on the word source.
@@ -65,8 +119,12 @@ func (d *definitions) parseSource(disp *caddyfile.Dispenser) (routing.Source, er
 	}
 	for disp.NextArg() {
 		word := disp.Val()
-		if word == "disabled" {
+		switch word {
+		case "disabled":
 			s.Disabled = true
+			continue
+		case "force_stream":
+			s.ForceStream = true
 			continue
 		}
 		if !disp.NextArg() {
@@ -96,6 +154,6 @@ func sourceOption(disp *caddyfile.Dispenser, s *routing.Source, word, value stri
 		s.Weight = &n
 		return err
 	default:
-		return unknown(disp, "source option", word, "format", "priority", "weight", "disabled")
+		return unknown(disp, "source option", word, "format", "priority", "weight", "force_stream", "disabled")
 	}
 }

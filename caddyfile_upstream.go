@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -16,7 +17,7 @@ import (
 // upstreamOptions are the words of an upstream's block.
 var upstreamOptions = []string{
 	"provider", "formats", "format_url", "format_path", "credential",
-	"header", "timeout", "transport", "disabled",
+	"header", "timeout", "transport", "quirks", "disabled",
 }
 
 // parseUpstream parses an upstream; the cursor is on its name:
@@ -30,6 +31,7 @@ var upstreamOptions = []string{
 //		header      <name> <value>            # sent with every request
 //		timeout     connect|tls_handshake|response_header|first_content|idle|total <duration>
 //		transport   <module> { … }            # a transport of Caddy's reverse proxy
+//		quirks      <quirk>...                # ways in which it differs from its formats
 //		disabled
 //	}
 //
@@ -87,6 +89,8 @@ func (p *upstreamParser) option(word string) error {
 		return p.timeout()
 	case "transport":
 		return p.transport()
+	case "quirks":
+		return p.quirks()
 	case "disabled":
 		p.u.Disabled = true
 		return noArgs(p.Dispenser)
@@ -150,11 +154,11 @@ func (p *upstreamParser) perFormat(to *map[format.ID]string) error {
 
 // formatArg reads the name of a format.
 func formatArg(d *caddyfile.Dispenser, arg string) (format.ID, error) {
-	if _, ok := format.ChatOf(format.ID(arg)); ok {
-		return format.ID(arg), nil
-	}
-	var known []string
-	for _, id := range format.Chats() {
+	known := make([]string, 0, 16)
+	for _, id := range upstream.KnownFormats() {
+		if string(id) == arg {
+			return id, nil
+		}
 		known = append(known, string(id))
 	}
 	return "", unknown(d, "format", arg, known...)
@@ -233,6 +237,21 @@ func (p *upstreamParser) transport() error {
 	raw, err := p.guest("transport", "http.reverse_proxy.transport.", "protocol")
 	p.u.TransportRaw = raw
 	return err
+}
+
+// quirks parses ways in which the service differs from its formats.
+func (p *upstreamParser) quirks() error {
+	names := p.RemainingArgs()
+	if len(names) == 0 {
+		return p.Errf("quirks needs at least one of %s", strings.Join(upstream.QuirkNames(), ", "))
+	}
+	for _, name := range names {
+		if plain := strings.TrimPrefix(name, "-"); !slices.Contains(upstream.QuirkNames(), plain) {
+			return unknown(p.Dispenser, "quirk", plain, upstream.QuirkNames()...)
+		}
+	}
+	p.u.Quirks = names
+	return nil
 }
 
 // finish settles what depends on the whole block and checks it.

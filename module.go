@@ -21,7 +21,8 @@ import (
 
 	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/demo"             // the demo upstream's transport
 	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/format/anthropic" // Anthropic Messages
-	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"    // OpenAI Chat Completions
+	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/format/gemini"    // Gemini
+	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"    // OpenAI Chat Completions and Responses
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/handler"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"

@@ -23,6 +23,7 @@ import (
 	"hash/fnv"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -106,7 +107,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(r.URL.Path, "/models") {
 		return listModels(r), nil
 	}
-	codec, ok := codecOf(r.URL.Path)
+	codec, ep, ok := codecOf(r.URL.EscapedPath())
 	if !ok {
 		return notFound(r), nil
 	}
@@ -120,6 +121,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	request, err := codec.DecodeRequest(index.Root())
 	if err != nil {
 		return refuse(r, codec, asError(err)), nil
+	}
+	if ep.InPath() {
+		request.Model, request.Stream = modelOf(&ep), ep.Stream
 	}
 	a := t.answer(request)
 	if a.err != nil {
@@ -138,20 +142,29 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return plain(r, codec, exchange, a)
 }
 
-// paths tells the format by the end of the path, whatever stands before it.
-var paths = map[string]format.ID{
-	"/chat/completions": format.OpenAIChat,
-	"/messages":         format.AnthropicMessages,
+// codecOf returns the codec for the end of an escaped path, whatever stands
+// before it.
+func codecOf(path string) (format.Chat, format.Endpoint, bool) {
+	for {
+		if ep, ok := format.Match(path); ok && ep.Operation == format.OperationChat {
+			codec, ok := format.ChatOf(ep.Format)
+			return codec, ep, ok
+		}
+		next := strings.IndexByte(path[min(1, len(path)):], '/')
+		if next < 0 {
+			return nil, format.Endpoint{}, false
+		}
+		path = path[1+next:]
+	}
 }
 
-// codecOf returns the codec for a path.
-func codecOf(path string) (format.Chat, bool) {
-	for suffix, id := range paths {
-		if strings.HasSuffix(path, suffix) {
-			return format.ChatOf(id)
-		}
+// modelOf is the name of the model in a path.
+func modelOf(ep *format.Endpoint) string {
+	name, err := url.PathUnescape(ep.Model)
+	if err != nil {
+		return ep.Model
 	}
-	return nil, false
+	return name
 }
 
 // readBody reads and closes the request's body.

@@ -9,10 +9,14 @@ import (
 
 // listModels answers GET /models in the shape that the request's headers ask for.
 func listModels(r *http.Request) *http.Response {
-	if r.Header.Get("Anthropic-Version") != "" {
+	switch {
+	case r.Header.Get("Anthropic-Version") != "":
 		return respond(r, http.StatusOK, "application/json", anthropicModels())
+	case r.Header.Get("X-Goog-Api-Key") != "":
+		return respond(r, http.StatusOK, "application/json", geminiModels())
+	default:
+		return respond(r, http.StatusOK, "application/json", openaiModels())
 	}
-	return respond(r, http.StatusOK, "application/json", openaiModels())
 }
 
 // openaiModels is the list as OpenAI writes it.
@@ -43,4 +47,18 @@ func anthropicModels() []byte {
 	out = chat.AppendQuoted(append(out, `],"has_more":false,"first_id":`...), models[0].name)
 	out = chat.AppendQuoted(append(out, `,"last_id":`...), models[len(models)-1].name)
 	return append(out, '}')
+}
+
+// geminiModels is the list as Google writes it.
+func geminiModels() []byte {
+	out := []byte(`{"models":[`)
+	for i, m := range models {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = chat.AppendQuoted(append(out, `{"name":`...), "models/"+m.name)
+		out = chat.AppendQuoted(append(out, `,"displayName":`...), m.name)
+		out = append(out, `,"supportedGenerationMethods":["generateContent"]}`...)
+	}
+	return append(out, `]}`...)
 }

@@ -27,6 +27,13 @@ const (
 	OpenAIResponses   ID = "openai_responses"
 	AnthropicMessages ID = "anthropic_messages"
 	Gemini            ID = "gemini"
+
+	OpenAICompletions ID = "openai_completions"
+	OpenAIEmbeddings  ID = "openai_embeddings"
+	OpenAIImages      ID = "openai_images"
+	OpenAIAudio       ID = "openai_audio"
+	GeminiEmbeddings  ID = "gemini_embeddings"
+	Rerank            ID = "rerank"
 )
 
 // Operation is what a client asks for.
@@ -34,8 +41,16 @@ type Operation string
 
 // The operations.
 const (
-	OperationChat       Operation = "chat"
-	OperationListModels Operation = "list_models"
+	OperationChat            Operation = "chat"
+	OperationComplete        Operation = "complete"
+	OperationEmbed           Operation = "embed"
+	OperationCountTokens     Operation = "count_tokens"
+	OperationImageGenerate   Operation = "image_generate"
+	OperationImageEdit       Operation = "image_edit"
+	OperationAudioSpeech     Operation = "audio_speech"
+	OperationAudioTranscribe Operation = "audio_transcribe"
+	OperationRerank          Operation = "rerank"
+	OperationListModels      Operation = "list_models"
 )
 
 // Chat is the codec of a chat format. Its methods are safe for concurrent use;
@@ -155,6 +170,19 @@ var ErrNotJSON = &chat.Error{
 	Kind:    chat.ErrBadUpstream,
 	Code:    ErrTruncated.Code,
 	Message: "an event of the upstream's stream is not JSON",
+}
+
+// Family returns the chat format whose clients speak the format id, too: errors
+// are told in its shape. A chat format is its own family.
+func Family(id ID) ID {
+	switch id {
+	case OpenAIEmbeddings, OpenAIImages, OpenAIAudio, Rerank:
+		return OpenAIChat
+	case GeminiEmbeddings:
+		return Gemini
+	default:
+		return id
+	}
 }
 
 var chats = map[ID]Chat{}

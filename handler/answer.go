@@ -76,13 +76,8 @@ func (a *attempt) readError(body io.Reader) outcome {
 
 // readComplete reads an answer that is one JSON document.
 func (a *attempt) readComplete(body io.Reader) outcome {
-	a.passed = newDocument()
-	length := a.response.ContentLength
-	if err := a.passed.fill(io.LimitReader(body, maxAnswer+1), length); err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
-	}
-	if len(a.passed.data) > maxAnswer {
-		return readFailure(a.ctx, a.name(), classBadAnswer, chat.BadAnswer("the upstream's answer is larger than 64 MiB"))
+	if out := a.take(body); out.class != classOK {
+		return out
 	}
 	if err := a.passed.index.Parse(a.passed.data); err != nil {
 		return readFailure(a.ctx, a.name(), classBadAnswer, err)
@@ -93,6 +88,7 @@ func (a *attempt) readComplete(body io.Reader) outcome {
 			return a.badAnswer(err)
 		}
 		a.x.usage = usage
+		a.rememberComplete(a.passed.index.Root())
 		return outcome{}
 	}
 	response, err := a.codec.DecodeResponse(a.passed.index.Root())
@@ -138,10 +134,11 @@ func (a *attempt) gather(body io.Reader) outcome {
 func (a *attempt) convert(response *chat.Response) {
 	x := a.x
 	x.usage = response.Usage
+	x.losses.add(response.Lost)
 	if !x.envelope.stream {
 		var report chat.Report
 		a.encoded, report = x.codec.EncodeResponse(nil, response, a.answer())
-		x.report(x.endpoint.Format, report)
+		x.losses.add(report)
 		return
 	}
 	t := &translated{encoder: x.codec.NewStreamEncoder(a.answer())}
@@ -149,7 +146,7 @@ func (a *attempt) convert(response *chat.Response) {
 		a.held = t.encoder.Encode(a.held, ev)
 	}
 	t.counted = response.Usage
-	a.stream, a.mark = t, format.MarkEnd
+	a.relays, a.mark = t, format.MarkEnd
 }
 
 // answer tells encoders of answers what they must know of the request.
@@ -158,6 +155,9 @@ func (a *attempt) answer() *chat.Exchange {
 	if request, err := a.x.decoded(); err == nil {
 		told.IncludeUsage = request.IncludeUsage
 		told.LegacyFunctions = request.LegacyFunctions
+		if a.x.needsRequest(request) {
+			told.Request = request
+		}
 	}
 	return told
 }
@@ -183,7 +183,7 @@ func (a *attempt) reportedError(e *chat.Error, fallback class) outcome {
 // hold reads a stream up to its first content. Until then nothing has gone to
 // the client, and a failure is an ordinary one.
 func (a *attempt) hold(body io.Reader) outcome {
-	a.stream = a.newStreamer()
+	a.relays = a.newStreamer()
 	a.events = sse.NewScanner(body, 0)
 	a.held = newBuffer()
 	a.clock.enter(&a.content)
@@ -194,7 +194,7 @@ func (a *attempt) hold(body io.Reader) outcome {
 		case err != nil:
 			return readFailure(a.ctx, a.name(), classBrokenStream, err)
 		case mark == format.MarkError:
-			return a.reportedError(a.stream.reported(), classBrokenStream)
+			return a.reportedError(a.relays.reported(), classBrokenStream)
 		case mark == format.MarkNothing && len(a.held) > maxHeld:
 			a.held = a.held[:before] // comments without end
 		case mark > format.MarkNothing:
@@ -209,7 +209,10 @@ func (a *attempt) hold(body io.Reader) outcome {
 // newStreamer returns what turns the upstream's events into the client's.
 func (a *attempt) newStreamer() streamer {
 	if a.same {
-		return &passthrough{a.codec.NewStreamWatcher()}
+		return &passthrough{
+			watcher:   a.codec.NewStreamWatcher(),
+			hideUsage: a.format == format.OpenAIChat && !a.x.envelope.usage,
+		}
 	}
 	return &translated{decoder: a.codec.NewStreamDecoder(), encoder: a.x.codec.NewStreamEncoder(a.answer())}
 }
@@ -219,9 +222,12 @@ func (a *attempt) step(dst *[]byte) (mark format.Mark, err error) {
 	ev, err := a.events.Next()
 	switch err {
 	case nil:
-		*dst, mark, err = a.stream.event(*dst, ev)
+		if a.same && a.mark == format.MarkNothing {
+			a.rememberEvent(ev.Data)
+		}
+		*dst, mark, err = a.relays.event(*dst, ev)
 	case io.EOF:
-		*dst, mark, err = a.stream.finish(*dst)
+		*dst, mark, err = a.relays.finish(*dst)
 	}
 	if err == nil {
 		a.mark = max(a.mark, mark)

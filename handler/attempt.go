@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
@@ -20,8 +22,10 @@ import (
 type attempt struct {
 	x      *exchange
 	source *routing.Candidate
-	codec  format.Chat // of the upstream's format
+	format format.ID   // of the upstream
+	codec  format.Chat // of that format
 	same   bool        // the client speaks that format too
+	stream bool        // the upstream is asked for a stream
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -29,15 +33,20 @@ type attempt struct {
 	// phases of the clock
 	header, content, idle, ending timeoutError
 
-	body     *pooledBody
-	names    chat.Names // that the request's encoder had to change
-	response *http.Response
+	body *pooledBody
+	// verb and contentType are how a request is sent that is no conversation:
+	// see upstream.Call.
+	verb, contentType string
+	names             chat.Names // that the request's encoder had to change
+	response          *http.Response
 
 	// A complete answer is either passed through or encoded.
 	passed  *document
 	encoded []byte
+	// raw is what is left of an answer that is relayed as it is, behind held.
+	raw io.Reader
 	// A streamed answer: what came before and with the first content is held.
-	stream streamer
+	relays streamer
 	events *sse.Scanner
 	held   []byte
 	// mark is the furthest that the stream has come.
@@ -46,12 +55,15 @@ type attempt struct {
 
 // newAttempt prepares a call to the source.
 func (x *exchange) newAttempt(source *routing.Candidate) (*attempt, error) {
-	codec, ok := format.ChatOf(source.Format)
+	spoken := x.formatFor(source)
+	codec, ok := format.ChatOf(format.Family(spoken))
 	if !ok {
-		return nil, fmt.Errorf("no codec for format %s", source.Format)
+		return nil, fmt.Errorf("no codec for format %s", spoken)
 	}
-	a := &attempt{x: x, source: source, codec: codec, same: source.Format == x.endpoint.Format}
-	limits := source.Upstream.Limits(x.endpoint.Operation, x.envelope.stream)
+	a := &attempt{x: x, source: source, format: spoken, codec: codec}
+	a.same = spoken == x.endpoint.Format
+	a.stream = x.envelope.stream || x.work == nil && source.Source.ForceStream
+	limits := source.Upstream.Limits(x.endpoint.Operation, a.stream)
 	a.header = timeoutError{"answer", limits.Header}
 	a.content = timeoutError{"content", limits.FirstContent}
 	a.idle = timeoutError{"event", limits.Idle}
@@ -63,6 +75,18 @@ func (x *exchange) newAttempt(source *routing.Candidate) (*attempt, error) {
 	}
 	a.clock.start(a.cancel, x.began, total, &a.header)
 	return a, nil
+}
+
+// formatFor is the format that the request is sent in: some models take tools in
+// one of their formats only.
+func (x *exchange) formatFor(source *routing.Candidate) format.ID {
+	if source.ToolFormat == "" || !x.envelope.tools {
+		return source.Format
+	}
+	if source.Target.Can.ChatTools == capability.ChatToolsEffort && source.Format == x.endpoint.Format && !x.envelope.effort {
+		return source.Format
+	}
+	return source.ToolFormat
 }
 
 // run calls the source and reads the answer up to where it can be relayed: its
@@ -81,6 +105,9 @@ func (a *attempt) run() outcome {
 	}
 	if status := a.response.StatusCode; status < 200 || status > 299 {
 		return a.readError(body)
+	}
+	if a.x.work != nil {
+		return a.x.work.answer(a, body)
 	}
 	streams, body, err := isEventStream(a.response, body)
 	switch {
@@ -101,7 +128,7 @@ func (a *attempt) name() string { return a.source.Upstream.Name() }
 // refused is the outcome of a request that cannot be expressed in the
 // upstream's format.
 func refused(err error) outcome {
-	out := outcome{class: classClientFault, detail: err}
+	out := outcome{class: classUnsupported, detail: err}
 	if e, ok := errors.AsType[*chat.Error](err); ok {
 		out.err = e
 		return out
@@ -114,31 +141,64 @@ func refused(err error) outcome {
 // client's own bytes.
 func (a *attempt) encode() error {
 	a.body = newBody(a.x.document)
+	if a.x.work != nil {
+		return a.x.work.encode(a)
+	}
 	if a.same {
-		a.x.document.splice(&a.body.Body, &a.x.envelope, a.source.Model)
+		a.pass()
 		return nil
 	}
 	request, err := a.x.decoded()
 	if err != nil {
 		return err
 	}
+	if a.stream && !request.Stream {
+		streamed := *request
+		streamed.Stream = true
+		request = &streamed
+	}
+	if a.x.unsigned {
+		request = withoutSignatures(request)
+	}
 	a.body.Grow(min(len(a.x.document.data)+1<<10, pooledLimit))
-	target := a.source.Upstream.Target(a.source.Model)
+	target := a.source.Target
 	target.Names = &a.names
 	report, err := a.codec.EncodeRequest(&a.body.Body, request, target)
-	a.x.report(a.source.Format, report)
-	return err
+	if err != nil {
+		return err
+	}
+	return a.account(report)
+}
+
+// pass writes the client's own body with what has to be changed in it.
+func (a *attempt) pass() {
+	var edits splice
+	env := &a.x.envelope
+	edits.setModel(env, a.source.Model)
+	if a.stream && !env.stream && !a.x.endpoint.InPath() {
+		edits.setStream(env)
+	}
+	if a.stream && a.format == format.OpenAIChat && !env.usage && !a.source.Target.NoStreamOptions {
+		edits.askForUsage(env)
+	}
+	if a.x.unsigned {
+		edits.unsign(a.format, a.x.document.index.Root())
+	}
+	edits.write(&a.body.Body, a.x.document, env)
 }
 
 // send makes the call. The request's bytes are free again when the transport
 // lets go of them.
 func (a *attempt) send() outcome {
 	response, err := a.source.Upstream.Do(a.ctx, &upstream.Call{
-		Format:    a.source.Format,
+		Format:    a.format,
 		Operation: a.x.endpoint.Operation,
+		Model:     a.source.Model,
+		Verb:      a.verb,
+		Type:      a.contentType,
 		Body:      &a.body.Body,
-		Header:    a.x.forwarded(a.source.Format),
-		Stream:    a.x.envelope.stream,
+		Header:    a.x.forwarded(a.format),
+		Stream:    a.stream,
 	})
 	a.body.Release()
 	if err != nil {

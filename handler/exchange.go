@@ -2,11 +2,13 @@ package handler
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/anthropic"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
@@ -18,6 +20,7 @@ type exchange struct {
 	r        *http.Request
 	endpoint format.Endpoint
 	codec    format.Chat // of the client's format
+	work     work        // of an operation that is no conversation; else nil
 	id       string
 	began    time.Time
 
@@ -32,7 +35,14 @@ type exchange struct {
 	source   *routing.Candidate // of the latest attempt
 	failures []string           // the classes of the failed attempts
 
+	// unsigned says that the request is sent without signatures of thoughts, since
+	// an upstream has refused one.
+	unsigned bool
+	// losses are what translations of the answering attempt dropped or changed.
+	losses losses
+
 	committed bool
+	cut       bool // the answer broke off: its connection must end with it
 	firstByte time.Time
 	usage     chat.Usage
 	values    headerValues
@@ -41,11 +51,29 @@ type exchange struct {
 // newExchange begins the work on a request.
 func (h *Handler) newExchange(w http.ResponseWriter, r *http.Request, ep format.Endpoint) *exchange {
 	x := &exchange{h: h, w: w, r: r, endpoint: ep, began: time.Now(), id: requestID(r)}
-	if ep.Operation == format.OperationListModels && r.Header.Get("Anthropic-Version") != "" {
-		x.endpoint.Format = format.AnthropicMessages
+	if ep.Operation == format.OperationListModels {
+		x.endpoint.Format = listFormat(ep.Format, r.Header)
 	}
-	x.codec, _ = format.ChatOf(x.endpoint.Format) // Match knows only formats that have one
+	codec, ok := format.ChatOf(x.endpoint.Format)
+	if !ok {
+		codec, _ = format.ChatOf(format.Family(x.endpoint.Format)) // for errors; each family has one
+	}
+	x.codec = codec
+	x.work = newWork(ep.Operation)
 	return x
+}
+
+// listFormat is the shape in which a client wants lists of models: the same path
+// is asked by the clients of three formats.
+func listFormat(path format.ID, header http.Header) format.ID {
+	switch {
+	case path == format.Gemini || header.Get("X-Goog-Api-Key") != "":
+		return format.Gemini
+	case header.Get("Anthropic-Version") != "":
+		return format.AnthropicMessages
+	default:
+		return path
+	}
 }
 
 // requestID is the client's own id if it is one that is safe to repeat, else a
@@ -81,33 +109,83 @@ func safeID(id string) bool {
 // read takes the request's body and finds out what it asks for.
 func (x *exchange) read() error {
 	x.document = newDocument()
-	if err := x.document.read(x.w, x.r, x.h.maxBody()); err != nil {
-		return err
+	if x.work != nil {
+		return x.work.read(x)
 	}
-	x.bodyRead = true
-	envelope, err := readEnvelope(x.document.index.Root())
-	x.envelope = envelope
-	return err
+	return x.readDocument()
 }
 
 // serve tries the plan's sources in order until one of them answers.
 func (x *exchange) serve(plan *routing.Plan) error {
+	if err := x.admitThread(plan); err != nil {
+		return x.fail(err)
+	}
+	if err := x.pin(plan); err != nil {
+		return x.fail(err)
+	}
+	if x.tryAll(plan) {
+		return nil
+	}
+	return x.failAttempts()
+}
+
+// tryAll tries the plan's sources in order. It is false if none of them has
+// answered the client.
+func (x *exchange) tryAll(plan *routing.Plan) bool {
 	for x.attempts < x.h.maxAttempts() {
 		source, ok := plan.Next()
 		if !ok {
 			break
 		}
+		before := x.source
 		x.attempts++
 		x.source = source
-		x.last = x.try(source)
-		if x.last.class == classOK || x.committed || !x.last.class.failover() {
+		out := x.try(source)
+		if x.losesSignatures(&out) {
+			x.unsigned = true
+			x.attempts++
+			out = x.try(source)
+		}
+		if out.class == classUnsupported {
+			x.attempts--
+			x.source = before
+			x.refuse(out)
+			continue
+		}
+		x.last = out
+		if out.class == classOK || x.committed || !x.movesOn(&out) {
 			break
 		}
 	}
-	if x.last.class == classOK || x.committed {
+	return x.last.class == classOK || x.committed
+}
+
+// refuse notes that a source could not be asked, because its format has no words
+// for the request. It is no attempt, and what a source that was asked has
+// answered is the better last word.
+func (x *exchange) refuse(out outcome) {
+	if x.attempts == 0 && x.last.err == nil {
+		x.last = out
+	}
+}
+
+// movesOn says whether the next source may be tried. A request that leaves a
+// trace is sent on only if the last upstream has certainly not begun it.
+func (x *exchange) movesOn(out *outcome) bool {
+	return out.class.failover() && (!x.envelope.trace || out.harmless())
+}
+
+// admitThread lets a request of a message thread pass only if every turn of the
+// thread is sure to reach the same upstream: SDKs answer the error by sending
+// the whole conversation.
+func (x *exchange) admitThread(plan *routing.Plan) error {
+	if !x.envelope.thread {
 		return nil
 	}
-	return x.failAttempts()
+	if only, ok := plan.Only(); ok && only.Format == format.AnthropicMessages {
+		return nil
+	}
+	return anthropic.ThreadUnsupported()
 }
 
 // try asks one source and relays its answer if it has one.
@@ -121,7 +199,7 @@ func (x *exchange) try(source *routing.Candidate) outcome {
 	if out.class == classOK {
 		out = a.relay()
 	}
-	if out.class != classOK {
+	if out.class != classOK && out.class != classUnsupported {
 		x.failures = append(x.failures, out.class.String())
 		a.log(out)
 	}
@@ -135,9 +213,27 @@ func (x *exchange) decoded() (*chat.Request, error) {
 		if err != nil {
 			return nil, err
 		}
+		request.Model, request.Stream = x.envelope.model, x.envelope.stream // some formats have them in the path
 		x.neutral = request
 	}
 	return x.neutral, nil
+}
+
+// needsRequest says that the answers of the client's format repeat parts of the
+// request, so that its bytes are kept until the answer has ended.
+func (x *exchange) needsRequest(r *chat.Request) bool {
+	switch x.endpoint.Format {
+	case format.OpenAIResponses, format.Gemini:
+		return true
+	default:
+		return slices.ContainsFunc(r.Tools, func(t chat.Tool) bool { return t.Custom != nil })
+	}
+}
+
+// wantsArray says that the client wants its stream as one JSON array, as Gemini's
+// clients get it who do not ask for events.
+func (x *exchange) wantsArray() bool {
+	return x.endpoint.Format == format.Gemini && x.endpoint.Stream && x.r.URL.Query().Get("alt") != "sse"
 }
 
 // letBodyGo frees the request's bytes: an answer is on its way, nobody needs

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
@@ -54,6 +55,21 @@ func (x *exchange) fail(err error) error {
 		x.linger()
 	}
 	return nil
+}
+
+// failMethod answers a request whose method the path does not take. Clients of
+// Responses may try a websocket first; 426 makes them fall back at once.
+func (x *exchange) failMethod() error {
+	want := x.endpoint.Method
+	x.w.Header().Set("Allow", want)
+	if x.endpoint.Format == format.OpenAIResponses && x.r.Header.Get("Upgrade") != "" {
+		x.w.Header().Set("Upgrade", "HTTP/1.1")
+		return x.fail(&chat.Error{
+			Kind: chat.ErrMethod, Status: http.StatusUpgradeRequired,
+			Message: fmt.Sprintf("%s is not served over websockets; send the request as an HTTP %s", x.r.URL.Path, want),
+		})
+	}
+	return x.fail(&chat.Error{Kind: chat.ErrMethod, Message: fmt.Sprintf("%s takes %s, not %s", x.r.URL.Path, want, x.r.Method)})
 }
 
 // linger sends the answer and reads on for a moment. A connection that is closed

@@ -31,10 +31,24 @@ const (
 // without a leading /v1:
 //
 //	POST /v1/chat/completions   OpenAI Chat Completions
+//	POST /v1/responses          OpenAI Responses
 //	POST /v1/messages           Anthropic Messages
+//	POST /v1beta/models/{model}:generateContent, :streamGenerateContent
+//	                            Gemini, also below /v1
+//	POST /v1/completions        legacy completions
+//	POST /v1/embeddings, /v1beta/models/{model}:embedContent, :batchEmbedContents
+//	                            embeddings of OpenAI and Gemini
+//	POST /v1/messages/count_tokens, /v1/responses/input_tokens,
+//	     /v1beta/models/{model}:countTokens
+//	                            the number of a request's tokens
+//	POST /v1/images/generations, /v1/images/edits, /v1/audio/speech,
+//	     /v1/audio/transcriptions, /v1/audio/translations, /v1/rerank
+//	                            passed through to sources of that format
 //	GET  /v1/models[/{id}]      in the shape of the client that asks
+//	GET  /v1beta/models[/{id}]  in Gemini's
 //
-// Other paths go to the next handler.
+// Paths below these are answered with 404 in the client's format; other paths go
+// to the next handler.
 //
 // Answers carry these headers:
 //
@@ -42,6 +56,7 @@ const (
 //	X-Selected-Provider     the upstream that answered
 //	X-Selected-Model        its own name of the model
 //	X-Gateway-Attempts      how many sources were tried
+//	X-Gateway-Warning       what the translation dropped or changed
 //	X-Upstream-Request-Id   the upstream's id of the request
 type Handler struct {
 	// Upstreams that this site declares, by name. They belong to the same set as
@@ -73,6 +88,18 @@ type Handler struct {
 	// (X-Selected-Provider, X-Selected-Model, X-Gateway-Attempts). X-Request-Id
 	// is always set. Default: basic.
 	ExposeHeaders string `json:"expose_headers,omitempty"`
+
+	// OnUnsupported says what happens to a request that cannot be expressed in an
+	// upstream's format without changing what it means: drop leaves out what has
+	// no place there and says so in X-Gateway-Warning, error answers with 400. A
+	// model may say otherwise for itself. Default: drop.
+	OnUnsupported string `json:"on_unsupported,omitempty"`
+
+	// CountTokens says how requests to count tokens are answered: forward asks a
+	// source of the model that counts, and estimates if there is none; estimate
+	// asks nobody; off answers with 404. An estimate is marked by the header
+	// "X-Gateway-Token-Count: estimated". Default: forward.
+	CountTokens string `json:"count_tokens,omitempty"`
 
 	gateway Gateway
 	router  routing.Router
@@ -115,6 +142,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.check(); err != nil {
 		return err
 	}
+	if err := registerMetrics(ctx); err != nil {
+		return err
+	}
 	app, err := ctx.App("ai_gateway")
 	if err != nil {
 		return fmt.Errorf("loading app ai_gateway: %w", err)
@@ -136,6 +166,12 @@ func (h *Handler) check() error {
 		return fmt.Errorf("max_body: must not be negative")
 	case h.Timeouts.Total < 0:
 		return fmt.Errorf("timeouts.total: must not be negative")
+	}
+	if err := routing.CheckOnUnsupported(h.OnUnsupported); err != nil {
+		return fmt.Errorf("on_unsupported: %w", err)
+	}
+	if err := checkCountTokens(h.CountTokens); err != nil {
+		return err
 	}
 	switch h.ExposeHeaders {
 	case "", exposeOff, exposeBasic:
@@ -181,16 +217,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	x := h.newExchange(w, r, ep)
 	defer x.end()
+	if ep.Operation == "" {
+		return x.fail(&chat.Error{Kind: chat.ErrNotFound, Code: "not_found", Message: r.URL.Path + " is not served here: the gateway stores no answers"})
+	}
 	if !methodAllowed(ep.Method, r.Method) {
-		w.Header().Set("Allow", ep.Method)
-		return x.fail(&chat.Error{Kind: chat.ErrMethod, Message: fmt.Sprintf("%s takes %s, not %s", r.URL.Path, ep.Method, r.Method)})
+		return x.failMethod()
 	}
 	snapshot, err := h.gateway.Snapshot()
 	if err != nil {
 		return x.fail(err)
 	}
-	if ep.Operation == format.OperationListModels {
+	switch ep.Operation {
+	case format.OperationListModels:
 		return x.listModels(snapshot)
+	case format.OperationCountTokens:
+		return x.countTokens(snapshot)
 	}
 	if err := x.read(); err != nil {
 		return x.fail(err)
@@ -218,15 +259,8 @@ func (x *exchange) end() {
 	}
 	x.letBodyGo()
 	x.observe()
-}
-
-// report tells what a translation has dropped or changed.
-func (x *exchange) report(target format.ID, report chat.Report) {
-	if len(report) == 0 {
-		return
-	}
-	if entry := x.h.logger.Check(zap.DebugLevel, "translation dropped or changed fields"); entry != nil {
-		entry.Write(zap.String("request_id", x.id), zap.String("format", string(target)), zap.Any("fields", report))
+	if x.cut {
+		panic(http.ErrAbortHandler) // the server ends the connection without an end of the answer
 	}
 }
 

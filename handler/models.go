@@ -5,13 +5,14 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
-// maxPage is the largest page of models, as Anthropic has it.
+// maxPage is the largest page of models, as Anthropic and Google have it.
 const maxPage = 1000
 
 // listModels answers GET /v1/models and /v1/models/{id}, in the shape that the
@@ -21,8 +22,11 @@ func (x *exchange) listModels(snapshot *routing.Snapshot) error {
 	if x.endpoint.Model != "" {
 		return x.oneModel(models)
 	}
-	if x.endpoint.Format == format.AnthropicMessages {
+	switch x.endpoint.Format {
+	case format.AnthropicMessages:
 		return x.anthropicPage(models)
+	case format.Gemini:
+		return x.geminiPage(models)
 	}
 	body := []byte(`{"object":"list","data":[`)
 	body = appendModels(body, models, appendOpenAIModel)
@@ -35,15 +39,22 @@ func (x *exchange) oneModel(models []*routing.Entry) error {
 	if err != nil {
 		return x.fail(chat.Invalid("", "the path is not a valid escaped path"))
 	}
+	if x.endpoint.Format == format.Gemini {
+		name = strings.TrimPrefix(name, "models/")
+	}
 	i := slices.IndexFunc(models, func(m *routing.Entry) bool { return m.Name == name })
 	if i < 0 {
 		x.envelope.model = name
 		return x.fail(x.h.planError(name, routing.ErrUnknownModel))
 	}
-	if x.endpoint.Format == format.AnthropicMessages {
+	switch x.endpoint.Format {
+	case format.AnthropicMessages:
 		return x.answerJSON(appendAnthropicModel(nil, models[i]))
+	case format.Gemini:
+		return x.answerJSON(appendGeminiModel(nil, models[i]))
+	default:
+		return x.answerJSON(appendOpenAIModel(nil, models[i]))
 	}
-	return x.answerJSON(appendOpenAIModel(nil, models[i]))
 }
 
 // anthropicPage answers with a page of the list: limit, after_id and before_id
@@ -84,52 +95,37 @@ func (x *exchange) anthropicPage(models []*routing.Entry) error {
 	return x.answerJSON(append(body, '}'))
 }
 
-// appendModels appends the models with commas between them.
-func appendModels(dst []byte, models []*routing.Entry, one func([]byte, *routing.Entry) []byte) []byte {
-	for i, m := range models {
-		if i > 0 {
-			dst = append(dst, ',')
+// geminiPage answers with a page of the list: pageSize and pageToken choose it.
+// A token is the name of the last model before the page.
+func (x *exchange) geminiPage(models []*routing.Entry) error {
+	query := x.r.URL.Query()
+	size := 50
+	if text := query.Get("pageSize"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return x.fail(chat.Invalid("pageSize", "pageSize must be a number from 0 to 1000"))
 		}
-		dst = one(dst, m)
+		if n > 0 {
+			size = min(n, maxPage)
+		}
 	}
-	return dst
-}
-
-// appendIDOf appends the id of model i, or null if there is none.
-func appendIDOf(dst []byte, models []*routing.Entry, i int) []byte {
-	if i < 0 || i >= len(models) {
-		return append(dst, "null"...)
+	if token := query.Get("pageToken"); token != "" {
+		i := slices.IndexFunc(models, func(m *routing.Entry) bool { return m.Name == token })
+		if i < 0 {
+			return x.fail(chat.Invalid("pageToken", "pageToken is not one that a list has answered with"))
+		}
+		models = models[i+1:]
 	}
-	return chat.AppendQuoted(dst, models[i].Name)
-}
-
-// appendOpenAIModel appends a model as OpenAI lists it. When it was made is not
-// known, which the format can say only as 0.
-func appendOpenAIModel(dst []byte, m *routing.Entry) []byte {
-	dst = append(dst, `{"id":`...)
-	dst = chat.AppendQuoted(dst, m.Name)
-	dst = append(dst, `,"object":"model","created":0,"owned_by":`...)
-	owner := m.Model.Vendor
-	if owner == "" {
-		owner = "ai_gateway"
+	more := len(models) > size
+	models = models[:min(len(models), size)]
+	body := append([]byte(nil), `{"models":[`...)
+	body = appendModels(body, models, appendGeminiModel)
+	body = append(body, ']')
+	if more {
+		body = append(body, `,"nextPageToken":`...)
+		body = chat.AppendQuoted(body, models[len(models)-1].Name)
 	}
-	dst = chat.AppendQuoted(dst, owner)
-	return append(dst, '}')
-}
-
-// appendAnthropicModel appends a model as Anthropic lists it. The epoch stands
-// for an unknown release date there (docs.anthropic.com, API reference, "Get a
-// model").
-func appendAnthropicModel(dst []byte, m *routing.Entry) []byte {
-	dst = append(dst, `{"type":"model","id":`...)
-	dst = chat.AppendQuoted(dst, m.Name)
-	dst = append(dst, `,"display_name":`...)
-	name := m.Model.DisplayName
-	if name == "" {
-		name = m.Name
-	}
-	dst = chat.AppendQuoted(dst, name)
-	return append(dst, `,"created_at":"1970-01-01T00:00:00Z"}`...)
+	return x.answerJSON(append(body, '}'))
 }
 
 // answerJSON sends a document of the gateway's own.

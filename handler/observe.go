@@ -48,6 +48,12 @@ func (x *exchange) setHeaders(a *attempt) {
 	x.values.set(header, "X-Gateway-Attempts", strconv.Itoa(x.attempts))
 	x.values.set(header, "X-Selected-Provider", x.source.Upstream.Name())
 	x.values.set(header, "X-Selected-Model", x.source.Model)
+	if a == nil {
+		return
+	}
+	if warning := x.losses.warning(); warning != "" {
+		x.values.set(header, "X-Gateway-Warning", warning)
+	}
 }
 
 // copyHeaders copies the few headers of an upstream's answer that clients use.
@@ -67,6 +73,14 @@ func (x *exchange) copyHeaders(to, from http.Header, same bool) {
 // format gets. Nothing else of the client's goes upstream.
 var forwardedHeaders = map[format.ID][]string{
 	format.OpenAIChat:        {"Idempotency-Key", "Openai-Beta"},
+	format.OpenAIResponses:   {"Idempotency-Key", "Openai-Beta"},
+	format.Gemini:            {"Idempotency-Key"},
+	format.OpenAICompletions: {"Idempotency-Key", "Openai-Beta"},
+	format.OpenAIEmbeddings:  {"Idempotency-Key", "Openai-Beta"},
+	format.OpenAIImages:      {"Idempotency-Key", "Openai-Beta"},
+	format.OpenAIAudio:       {"Idempotency-Key", "Openai-Beta"},
+	format.GeminiEmbeddings:  {"Idempotency-Key"},
+	format.Rerank:            {"Idempotency-Key"},
 	format.AnthropicMessages: {"Idempotency-Key", "Anthropic-Version", "Anthropic-Beta", "Anthropic-Workspace-Id", "Anthropic-User-Profile-Id"},
 }
 
@@ -74,7 +88,7 @@ var forwardedHeaders = map[format.ID][]string{
 func (x *exchange) forwarded(to format.ID) http.Header {
 	var out http.Header
 	names := forwardedHeaders[to]
-	if to != x.endpoint.Format {
+	if to != x.endpoint.Format && len(names) > 1 {
 		names = names[:1] // an idempotency key means the same everywhere
 	}
 	for _, name := range names {

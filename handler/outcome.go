@@ -37,6 +37,9 @@ const (
 	classMissing
 	// classClientFault: the request itself is at fault.
 	classClientFault
+	// classUnsupported: the request cannot be said in the upstream's format. It was
+	// not sent.
+	classUnsupported
 	// classConflict: a state of the moment forbids the request.
 	classConflict
 	// classAbandoned: the client has left.
@@ -55,6 +58,7 @@ var classNames = [...]string{
 	classCredential:   "credential",
 	classMissing:      "missing",
 	classClientFault:  "client_fault",
+	classUnsupported:  "unsupported",
 	classConflict:     "conflict",
 	classAbandoned:    "abandoned",
 }
@@ -68,10 +72,23 @@ func (c class) failover() bool {
 	return c != classOK && c != classClientFault && c != classAbandoned
 }
 
+// harmless says that an attempt which ended so has left no trace at the upstream,
+// so that a request that would leave one may be sent to another.
+func (o *outcome) harmless() bool {
+	switch o.class {
+	case classConnect, classThrottled, classUnsupported:
+		return true
+	case classServer:
+		return o.err.Status == 529 || o.err.Kind == chat.ErrOverloaded || (o.err.Kind == chat.ErrUnavailable && o.err.RetryAfter > 0)
+	default:
+		return false
+	}
+}
+
 // final says that repeating the same request cannot help the client.
 func (c class) final() bool {
 	switch c {
-	case classClientFault, classExhausted, classCredential, classMissing:
+	case classClientFault, classUnsupported, classExhausted, classCredential, classMissing:
 		return true
 	default:
 		return false

@@ -1,7 +1,6 @@
 package handler
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -18,12 +17,19 @@ const endWait = time.Second
 // relay sends the answer to the client. It is the commit point: from here on no
 // other source is asked.
 func (a *attempt) relay() outcome {
-	a.x.letBodyGo()
+	if a.same || a.x.neutral == nil || !a.x.needsRequest(a.x.neutral) {
+		a.x.letBodyGo()
+	}
 	a.x.setHeaders(a)
-	if a.stream == nil {
+	a.tellLosses()
+	switch {
+	case a.raw != nil:
+		return a.relayRaw()
+	case a.relays != nil:
+		return a.relayStream()
+	default:
 		return a.relayComplete()
 	}
-	return a.relayStream()
 }
 
 // relayComplete sends an answer that is one document.
@@ -47,11 +53,15 @@ func (a *attempt) relayComplete() outcome {
 // and one flush for all that one read has brought.
 func (a *attempt) relayStream() outcome {
 	header := a.x.w.Header()
-	a.x.values.set(header, "Content-Type", "text/event-stream; charset=utf-8")
+	contentType := "text/event-stream; charset=utf-8"
+	if a.x.wantsArray() {
+		contentType = "application/json; charset=utf-8"
+	}
+	a.x.values.set(header, "Content-Type", contentType)
 	a.x.values.set(header, "Cache-Control", "no-cache")
 	a.x.values.set(header, "X-Accel-Buffering", "no")
 	a.x.commit(http.StatusOK)
-	client := newClientStream(a.x.w, a.x.codec.Heartbeat(), a.x.h.heartbeat())
+	client := newClientStream(a.x.w, a.x.codec.Heartbeat(), a.x.h.heartbeat(), a.x.wantsArray())
 	defer client.close()
 
 	out := a.held
@@ -69,20 +79,20 @@ func (a *attempt) relayStream() outcome {
 		mark, err := a.step(&out)
 		if failed := a.streamFailure(mark, err); failed.class != classOK {
 			if a.mark == format.MarkComplete && failed.class != classAbandoned {
-				out, _, _ = a.stream.finish(out) // everything has been said
+				out, _, _ = a.relays.finish(out) // everything has been said
 				break
 			}
-			a.x.usage = a.stream.usage()
-			out = a.stream.fail(out, failed.err)
-			client.write(out) // the last word, whether it arrives or not
+			a.x.usage = a.relays.usage()
+			out = a.relays.fail(out, failed.err)
+			client.finish(out) // the last word, whether it arrives or not
 			return failed
 		}
 		if a.mark != before {
 			a.enterPhase()
 		}
 	}
-	a.x.usage = a.stream.usage()
-	if err := client.write(out); err != nil {
+	a.x.usage = a.relays.usage()
+	if err := client.finish(out); err != nil {
 		return outcome{class: classAbandoned, detail: err}
 	}
 	a.drain()
@@ -109,7 +119,7 @@ func (a *attempt) streamFailure(mark format.Mark, err error) outcome {
 	if mark != format.MarkError {
 		return outcome{}
 	}
-	return a.reportedError(a.stream.reported(), classBrokenStream)
+	return a.reportedError(a.relays.reported(), classBrokenStream)
 }
 
 // buffers hold what goes to the client of a stream.
@@ -140,83 +150,6 @@ func (a *attempt) drain() {
 		if _, err := a.events.Next(); err != nil {
 			return
 		}
-	}
-}
-
-// clientStream writes a stream to the client. When the upstream is silent it
-// sends heartbeats, so that nobody on the way takes the connection for dead.
-type clientStream struct {
-	w          http.ResponseWriter
-	controller *http.ResponseController
-	heartbeat  []byte
-	every      time.Duration
-
-	// mu lets the heartbeat's timer and the relay take turns.
-	mu    sync.Mutex
-	timer *time.Timer
-	wrote time.Time
-	err   error // the first failed write, or errStreamClosed
-}
-
-// errStreamClosed is what a write after the end of a stream answers.
-var errStreamClosed = errors.New("the client's stream is closed")
-
-// newClientStream returns a stream on w. An interval of 0 or less means no
-// heartbeats.
-func newClientStream(w http.ResponseWriter, heartbeat []byte, every time.Duration) *clientStream {
-	s := &clientStream{w: w, controller: http.NewResponseController(w), heartbeat: heartbeat, every: every}
-	if every > 0 {
-		s.mu.Lock() // the timer may fire before it is known
-		s.timer = time.AfterFunc(every, s.beat)
-		s.mu.Unlock()
-	}
-	return s
-}
-
-// write sends whole events and flushes them. It fails once the client is gone.
-func (s *clientStream) write(events []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.send(events)
-}
-
-// beat sends a heartbeat if nothing else was sent for long enough. The timer is
-// not set anew for each write, which would cost more than the write.
-func (s *clientStream) beat() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	left := s.every - time.Since(s.wrote)
-	if left <= 0 {
-		s.send(s.heartbeat)
-		left = s.every
-	}
-	if s.err == nil {
-		s.timer.Reset(left)
-	}
-}
-
-// send writes and flushes with mu held.
-func (s *clientStream) send(events []byte) error {
-	if s.err != nil || len(events) == 0 {
-		return s.err
-	}
-	if _, s.err = s.w.Write(events); s.err != nil {
-		return s.err
-	}
-	if err := s.controller.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		s.err = err
-	}
-	s.wrote = time.Now()
-	return s.err
-}
-
-// close ends the heartbeats; no write happens after it.
-func (s *clientStream) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = errStreamClosed
-	if s.timer != nil {
-		s.timer.Stop()
 	}
 }
 

@@ -3,6 +3,7 @@ package handler
 import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 )
 
@@ -23,14 +24,23 @@ type streamer interface {
 }
 
 // passthrough sends an upstream's events on as they are.
-type passthrough struct{ watcher format.StreamWatcher }
+type passthrough struct {
+	watcher format.StreamWatcher
+	// hideUsage leaves out the token counts of a Chat stream, which the upstream
+	// was asked for by the gateway and not by the client.
+	hideUsage bool
+}
 
 func (p *passthrough) event(dst []byte, ev sse.Event) ([]byte, format.Mark, error) {
 	mark, err := p.watcher.Watch(ev)
 	if err != nil || mark == format.MarkError {
 		return dst, mark, err
 	}
-	dst = append(dst, ev.Raw...)
+	if p.hideUsage {
+		dst = openai.StripUsage(dst, ev)
+	} else {
+		dst = append(dst, ev.Raw...)
+	}
 	if ev.Partial {
 		dst = append(dst, "\n\n"...)
 	}

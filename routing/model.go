@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -17,6 +20,17 @@ type Model struct {
 	DisplayName string `json:"display_name,omitempty"`
 	// Who made the model, as shown to clients. Default: none.
 	Vendor string `json:"vendor,omitempty"`
+	// What happens to a request that cannot be expressed in an upstream's format
+	// without changing what it means: `drop` leaves out what has no place there and
+	// says so, `error` answers with 400. Default: that of the handler.
+	OnUnsupported string `json:"on_unsupported,omitempty"`
+	// Tools that the upstream's provider runs itself and that requests may use
+	// across formats: `web_search`, `code_execution`, `url_fetch`. Within one
+	// format they always may. Default: none.
+	NativeTools []string `json:"native_tools,omitempty"`
+	// What the upstream models can do, where the built-in table is wrong or silent:
+	// see package capability for the keys. Default: the built-in table.
+	Capability map[string]string `json:"capability,omitempty"`
 	// Takes the model out of use: clients see it as unknown. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
 	// The ways to serve the model; at least one. Default: none.
@@ -53,6 +67,15 @@ func (m *Model) check(upstreams map[string]*upstream.Upstream) error {
 	if len(m.Sources) == 0 {
 		return errors.New(".sources: a model needs at least one source")
 	}
+	if err := CheckOnUnsupported(m.OnUnsupported); err != nil {
+		return fmt.Errorf(".on_unsupported: %w", err)
+	}
+	if _, err := m.serverTools(); err != nil {
+		return err
+	}
+	if err := m.override(new(capability.Model)); err != nil {
+		return err
+	}
 	for i := range m.Sources {
 		if err := m.Sources[i].check(upstreams); err != nil {
 			return fmt.Errorf(".sources[%d]%w", i, err)
@@ -60,6 +83,55 @@ func (m *Model) check(upstreams map[string]*upstream.Upstream) error {
 		same := func(s Source) bool { return s.ID() == m.Sources[i].ID() }
 		if first := slices.IndexFunc(m.Sources, same); first != i {
 			return fmt.Errorf(".sources[%d]: source %s stands twice, first as sources[%d]", i, m.Sources[i].ID(), first)
+		}
+	}
+	return nil
+}
+
+// The values of on_unsupported.
+const (
+	UnsupportedDrop  = "drop"
+	UnsupportedError = "error"
+)
+
+// CheckOnUnsupported refuses what is no value of on_unsupported.
+func CheckOnUnsupported(value string) error {
+	switch value {
+	case "", UnsupportedDrop, UnsupportedError:
+		return nil
+	default:
+		return fmt.Errorf("must be drop or error, not %q", value)
+	}
+}
+
+// nativeTools are the tools that native_tools can name.
+var nativeTools = map[string]chat.ServerTool{
+	"web_search":     chat.ServerWebSearch,
+	"code_execution": chat.ServerCodeExecution,
+	"url_fetch":      chat.ServerURLFetch,
+}
+
+// NativeTools lists the tools that native_tools can name, sorted.
+func NativeTools() []string { return sortedNames(nativeTools) }
+
+// serverTools is the set of the model's native tools.
+func (m *Model) serverTools() (chat.ServerToolSet, error) {
+	var set chat.ServerToolSet
+	for i, name := range m.NativeTools {
+		tool, ok := nativeTools[name]
+		if !ok {
+			return 0, fmt.Errorf(".native_tools[%d]: unknown tool %q; known: %s", i, name, strings.Join(NativeTools(), ", "))
+		}
+		set.Add(tool)
+	}
+	return set, nil
+}
+
+// override sets what the model's definition says about its upstream models.
+func (m *Model) override(can *capability.Model) error {
+	for _, key := range sortedNames(m.Capability) {
+		if err := can.Set(key, m.Capability[key]); err != nil {
+			return fmt.Errorf(".capability: %w", err)
 		}
 	}
 	return nil
@@ -79,6 +151,9 @@ type Source struct {
 	// The share of the requests inside one priority, 0 to 1000. A source with
 	// weight 0 is used only when nothing else of its priority is left. Default: 1.
 	Weight *int `json:"weight,omitempty"`
+	// Asks the upstream for a stream even if the client wants none, and gathers it:
+	// for upstreams that serve nothing else. Default: false.
+	ForceStream bool `json:"force_stream,omitempty"`
 	// Takes the source out of use. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
 }

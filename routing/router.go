@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -42,6 +43,13 @@ type Candidate struct {
 	Format format.ID
 	// Model is the model's name there.
 	Model string
+	// ToolFormat is the format for requests with tools that Format does not take
+	// for this model; empty if it takes them all.
+	ToolFormat format.ID
+	// Target is what encoders must know of the upstream and its model.
+	Target chat.Target
+	// Serves is the model whose source it is.
+	Serves *Entry
 
 	weight int
 }
@@ -156,6 +164,36 @@ func (p *Plan) Next() (*Candidate, bool) {
 	p.left--
 	p.weight -= candidates[i].weight
 	return &candidates[i], true
+}
+
+// Only returns the model's one usable source; ok is false if it has several.
+func (p *Plan) Only() (only *Candidate, ok bool) {
+	if p.way == nil || len(p.way.groups) != 1 || len(p.way.groups[0].candidates) != 1 {
+		return nil, false
+	}
+	return &p.way.groups[0].candidates[0], true
+}
+
+// Pin restricts the plan to the sources on one upstream; it is false, and nothing
+// changes, if none of them can be used. It is called before Next.
+func (p *Plan) Pin(name string) bool {
+	if p.way == nil {
+		return false
+	}
+	pinned := &route{skipped: p.way.skipped}
+	for _, g := range p.way.groups {
+		for _, c := range g.candidates {
+			if c.Upstream.Name() == name {
+				pinned.add(c)
+			}
+		}
+	}
+	if len(pinned.groups) == 0 {
+		return false
+	}
+	p.way = pinned
+	p.enter(0)
+	return true
 }
 
 // Skipped lists the sources that were left out, and why. The caller must not

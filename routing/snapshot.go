@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -38,7 +40,11 @@ type routeKey struct {
 }
 
 // operations lists the operations that are served through sources.
-var operations = []format.Operation{format.OperationChat}
+var operations = []format.Operation{
+	format.OperationChat, format.OperationComplete, format.OperationCountTokens, format.OperationEmbed,
+	format.OperationImageGenerate, format.OperationImageEdit, format.OperationAudioSpeech,
+	format.OperationAudioTranscribe, format.OperationRerank,
+}
 
 // NewSnapshot checks that models and provisioned upstreams fit together and
 // makes a snapshot of them. The maps and the models may be changed afterwards,
@@ -123,6 +129,9 @@ func (s *Snapshot) newEntry(name string, m *Model) *Entry {
 	e := &Entry{Name: name, Model: &own, routes: map[routeKey]*route{}}
 	for _, op := range operations {
 		for _, client := range upstream.KnownFormats() {
+			if !upstream.Serves(client, op) {
+				continue // nobody asks for it in that format
+			}
 			e.routes[routeKey{client, op}] = s.newRoute(e, client, op)
 		}
 	}
@@ -149,7 +158,7 @@ func (s *Snapshot) newRoute(e *Entry, client format.ID, op format.Operation) *ro
 	r := new(route)
 	for i := range e.Model.Sources {
 		source := &e.Model.Sources[i]
-		c, skip := s.candidate(source, client, op)
+		c, skip := s.candidate(e, source, client, op)
 		if skip.Cause != CauseNone {
 			r.skipped = append(r.skipped, skip)
 			continue
@@ -164,7 +173,7 @@ func (s *Snapshot) newRoute(e *Entry, client format.ID, op format.Operation) *ro
 }
 
 // candidate makes a candidate of a source, or says why it is skipped.
-func (s *Snapshot) candidate(source *Source, client format.ID, op format.Operation) (Candidate, Skip) {
+func (s *Snapshot) candidate(e *Entry, source *Source, client format.ID, op format.Operation) (Candidate, Skip) {
 	u := s.upstreams[source.Upstream]
 	f, ok := u.FormatFor(client, op)
 	skip := func(cause Cause, reason string) (Candidate, Skip) {
@@ -182,10 +191,26 @@ func (s *Snapshot) candidate(source *Source, client format.ID, op format.Operati
 	case !ok:
 		return skip(CauseUnable, "does not serve "+string(op))
 	}
-	if source.Format != "" {
-		f = source.Format
+	c := Candidate{Source: source, Upstream: u, Format: f, Model: source.Model, Serves: e, weight: source.weight()}
+	c.Target = e.target(u, source.Model)
+	switch {
+	case source.Format != "" && !upstream.Serves(source.Format, op):
+		return skip(CauseUnable, "does not serve "+string(op)+" in the format "+string(source.Format))
+	case source.Format != "":
+		c.Format = source.Format
+	case f == format.OpenAIChat && c.Target.Can.ChatTools != capability.ChatToolsFree && u.Speaks(format.OpenAIResponses):
+		c.ToolFormat = format.OpenAIResponses
 	}
-	return Candidate{Source: source, Upstream: u, Format: f, Model: source.Model, weight: source.weight()}, Skip{}
+	return c, Skip{}
+}
+
+// target is what encoders must know of an upstream model, with the model's own
+// settings.
+func (e *Entry) target(u *upstream.Upstream, name string) chat.Target {
+	target := u.Target(name)
+	target.ServerTools, _ = e.Model.serverTools() // checked with the model
+	_ = e.Model.override(&target.Can)             // likewise
+	return target
 }
 
 // add puts a candidate into the group of its priority.

@@ -45,14 +45,28 @@ type asked struct {
 	StreamOptions struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
+	number int // of the request
 }
 
-// parse reads the body of a request; one that is not JSON asks for nothing.
+// id is the identity of the answer, as JSON: clients take answers with the same one
+// for parts of one answer.
+func (a asked) id(prefix string) string {
+	return quote(fmt.Sprintf("%s-scripted-%d", prefix, a.number))
+}
+
+// parse reads the body of a request; one that is not JSON asks for nothing. With
+// Gemini the path says what is asked.
 func parse(r *Request) asked {
 	var out asked
 	if err := json.Unmarshal(r.Body, &out); err != nil {
 		return asked{}
 	}
+	if r.Format() == Gemini {
+		path, _, _ := strings.Cut(r.Path, "?")
+		model, verb, _ := strings.Cut(path[strings.LastIndexByte(path, '/')+1:], ":")
+		out.Model, out.Stream = model, verb == "streamGenerateContent"
+	}
+	out.number = r.number
 	return out
 }
 
@@ -204,7 +218,7 @@ func (w *writer) place(place int) (end, keep bool) {
 				return true, false
 			}
 		case faultError:
-			return true, w.chunk(errorEvent(w.r)) && w.write("0\r\n\r\n") && !w.last
+			return true, w.chunk(errorEvent(w.r, place != Start)) && w.write("0\r\n\r\n") && !w.last
 		case faultEnd:
 			return true, w.write("0\r\n\r\n") && !w.last
 		default:

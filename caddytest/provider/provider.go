@@ -8,9 +8,9 @@
 //	// … point an upstream at p.URL() and send requests …
 //	requests := p.Requests()
 //
-// The path of a request decides the format of an answer: paths that end in
-// /messages get Anthropic messages, all others OpenAI chat. The member "stream" of
-// its body decides whether the answer is a stream.
+// The path of a request decides the format of an answer: see [Request.Format]. The
+// member "stream" of its body, or the verb of a Gemini path, decides whether the
+// answer is a stream. [Check] holds a request against the rules of its format.
 package provider
 
 import (
@@ -52,8 +52,9 @@ type Request struct {
 	// Connection is the number of the connection it came on, from 1.
 	Connection int
 
-	left chan struct{}
-	once sync.Once
+	number int // in the order of arrival, from 1
+	left   chan struct{}
+	once   sync.Once
 }
 
 // Left is closed when the client is seen to have gone before the answer was
@@ -236,6 +237,7 @@ func (p *Provider) unread() (Step, bool) {
 func (p *Provider) take(r *Request) Step {
 	p.mu.Lock()
 	p.requests = append(p.requests, r)
+	r.number = len(p.requests)
 	close(p.arrived)
 	p.arrived = make(chan struct{})
 	choose := p.choose

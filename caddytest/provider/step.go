@@ -29,6 +29,8 @@ type Step struct {
 	run func(c *connection, r *Request) (keep bool)
 
 	content  []block
+	stop     Stop
+	counts   Usage
 	mode     mode
 	status   int
 	header   [][2]string
@@ -50,13 +52,6 @@ const (
 	alwaysStream
 )
 
-// block is a piece of content: a text or, if it has a name, a call.
-type block struct {
-	text      string
-	id, name  string
-	arguments string
-}
-
 // fault is what happens at a place of an answer.
 type fault struct {
 	place  int
@@ -76,18 +71,6 @@ const (
 	faultWait                    // be silent
 )
 
-// Say answers with a text; a stream brings it word by word.
-func Say(text string) Step { return Step{content: []block{{text: text}}} }
-
-// Call answers with a call of a tool. Several calls are made with AndCall.
-func Call(id, name, arguments string) Step { return Step{}.AndCall(id, name, arguments) }
-
-// AndCall adds a call of a tool.
-func (s Step) AndCall(id, name, arguments string) Step {
-	s.content = append(s.content[:len(s.content):len(s.content)], block{id: id, name: name, arguments: arguments})
-	return s
-}
-
 // Status answers with a status and a body. The content type is JSON, or HTML if
 // the body begins like it.
 func Status(status int, body string) Step {
@@ -96,7 +79,7 @@ func Status(status int, body string) Step {
 
 // Fail answers with an error in the shape of the format.
 func Fail(status int, message string) Step {
-	return Step{status: status, body: func(r *Request) string { return errorBody(r, "scripted_error", message) }}
+	return Step{status: status, body: func(r *Request) string { return errorBody(r, status, "scripted_error", message) }}
 }
 
 // Redirect answers with a redirection.
@@ -121,7 +104,7 @@ func NotJSON() Step { return Status(http.StatusOK, `{"choices": [ {{`) }
 
 // ErrorObject answers 200 with an error object of the format.
 func ErrorObject(code, message string) Step {
-	return Step{status: http.StatusOK, body: func(r *Request) string { return errorBody(r, code, message) }}
+	return Step{status: http.StatusOK, body: func(r *Request) string { return errorBody(r, http.StatusOK, code, message) }}
 }
 
 // HugeError answers with an error whose body has about size bytes.
@@ -237,7 +220,8 @@ func (s Step) Drip() Step {
 	return s
 }
 
-// NoEndMark leaves out a stream's last event: [DONE], or message_stop.
+// NoEndMark leaves out a stream's last event: [DONE], message_stop, the whole
+// response, or the chunk with the reason to stop.
 func (s Step) NoEndMark() Step {
 	s.unmarked = true
 	return s

@@ -165,7 +165,7 @@ func TestAnthropicV1Models(t *testing.T) {
 	if err := models.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if len(seen) != 10 || !seen["echo-chat"] || !seen["echo-messages"] {
+	if len(seen) != countModels() || !seen["echo-chat"] || !seen["echo-gemini"] {
 		t.Errorf("got models %v", seen)
 	}
 	if got, err := client.Models.Get(ctx, "echo-chat", anthropic.ModelGetParams{}); err != nil || got.ID != "echo-chat" {

@@ -13,7 +13,10 @@ import (
 // scriptLimit bounds all tests of one script.
 const scriptLimit = 3 * time.Minute
 
-// TestJavaScript runs the scripts of the folder js, one for each SDK. Without
+// scripts are in the folder js: one for each SDK, and for each format of OpenAI's.
+var scripts = []string{"anthropic.test.mjs", "google.test.mjs", "openai.test.mjs", "responses.test.mjs"}
+
+// TestJavaScript runs the scripts. Without
 // Node.js or the packages it skips, except in CI.
 func TestJavaScript(t *testing.T) {
 	node, err := findNode()
@@ -23,15 +26,11 @@ func TestJavaScript(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	scripts, err := filepath.Glob(filepath.Join("js", "*.test.mjs"))
-	if err != nil || len(scripts) != 2 {
-		t.Fatalf("got scripts %v, %v; want one for each SDK", scripts, err)
-	}
 	for _, script := range scripts {
-		t.Run(filepath.Base(script), func(t *testing.T) {
+		t.Run(script, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), scriptLimit)
 			defer cancel()
-			command := exec.CommandContext(ctx, node, "--test", filepath.Base(script))
+			command := exec.CommandContext(ctx, node, "--test", script)
 			command.WaitDelay = stopLimit
 			command.Dir = "js"
 			command.Env = []string{
@@ -54,7 +53,7 @@ func findNode() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the JavaScript SDKs need Node.js: %w", err)
 	}
-	for _, name := range []string{"openai", filepath.Join("@anthropic-ai", "sdk")} {
+	for _, name := range []string{"openai", filepath.Join("@anthropic-ai", "sdk"), filepath.Join("@google", "genai"), "genai2"} {
 		if _, err := os.Stat(filepath.Join("js", "node_modules", name)); err != nil {
 			return "", fmt.Errorf("the JavaScript SDKs are not installed; run npm ci --ignore-scripts in the folder js: %w", err)
 		}

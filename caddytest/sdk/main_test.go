@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,9 +28,28 @@ const (
 // gateway is the process that all tests share.
 var gateway *process
 
-// upstreams are the upstreams' names without "demo_": each speaks one format, so
-// that every client meets an upstream of its own and one of the other format.
-var upstreams = []string{"chat", "messages"}
+// upstreams are the upstreams' names without "demo_" or "recorded_": each speaks
+// one format, so that every client meets an upstream of its own and one of each
+// other format.
+var upstreams = []string{"chat", "responses", "messages", "gemini"}
+
+// formatOf is the format of an upstream.
+var formatOf = map[string]string{
+	"chat":      "openai_chat",
+	"responses": "openai_responses",
+	"messages":  "anthropic_messages",
+	"gemini":    "gemini",
+}
+
+// demoModels are the demo's models that every upstream has, and recordedModels the
+// answers in testdata. The gateway's models are named model-upstream.
+var (
+	demoModels     = []string{"echo", "story", "tools", "error-429", "error-cut"}
+	recordedModels = []string{"reasoning", "structured"}
+)
+
+// countModels is how many models the gateway has.
+func countModels() int { return (len(demoModels) + len(recordedModels)) * len(upstreams) }
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -43,6 +63,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	recorded = startRecorded()
+	defer recorded.Close()
 	gateway, err = start(dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "starting the gateway:", err)
@@ -132,10 +154,11 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// caddyfile is the gateway's configuration: for each upstream the models of the
-// demo under names such as echo-chat.
+// caddyfile is the gateway's configuration: for each format an upstream that is the
+// demo and one that is recorded, with their models under names such as echo-chat.
 func caddyfile(url string) string {
-	out := `{
+	var out strings.Builder
+	out.WriteString(`{
 	admin off
 	persist_config off
 	skip_install_trust
@@ -146,27 +169,27 @@ func caddyfile(url string) string {
 		protocols h1 h2
 	}
 	ai_gateway {
-		upstream demo_chat {
+`)
+	for _, upstream := range upstreams {
+		fmt.Fprintf(&out, `		upstream demo_%[1]s {
 			provider demo
-			formats openai_chat
+			formats %[2]s
 			transport ai_gateway_demo {
 				tokens_per_second 1000
 			}
 		}
-		upstream demo_messages {
-			provider demo
-			formats anthropic_messages
-			transport ai_gateway_demo {
-				tokens_per_second 1000
-			}
+		upstream recorded_%[1]s %[3]s {
+			formats %[2]s
 		}
-`
-	for _, model := range []string{"echo", "story", "tools", "error-429", "error-cut"} {
-		for _, upstream := range upstreams {
-			out += fmt.Sprintf("\t\tmodel %[1]s-%[2]s {\n\t\t\tsource demo_%[2]s %[1]s\n\t\t}\n", model, upstream)
+`, upstream, formatOf[upstream], recorded.URL())
+		for _, model := range demoModels {
+			fmt.Fprintf(&out, "\t\tmodel %[1]s-%[2]s {\n\t\t\tsource demo_%[2]s %[1]s\n\t\t}\n", model, upstream)
+		}
+		for _, model := range recordedModels {
+			fmt.Fprintf(&out, "\t\tmodel %[1]s-%[2]s {\n\t\t\tsource recorded_%[2]s %[1]s\n\t\t}\n", model, upstream)
 		}
 	}
-	return out + "\t}\n}\n\n" + url + " {\n\ttls internal\n\tai_gateway\n}\n"
+	return out.String() + "\t}\n}\n\n" + url + " {\n\ttls internal\n\tai_gateway\n}\n"
 }
 
 // wait polls the gateway until it answers through TLS.
@@ -250,7 +273,7 @@ func (p *process) log() []byte {
 	return out
 }
 
-// eachUpstream runs a test against an upstream of either format. The models are
+// eachUpstream runs a test against an upstream of each format. The models are
 // named model-upstream.
 func eachUpstream(t *testing.T, test func(ctx context.Context, t *testing.T, upstream string)) {
 	t.Helper()

@@ -183,7 +183,7 @@ func TestOpenAIModels(t *testing.T) {
 	if err := models.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if len(seen) != 10 || !seen["echo-chat"] || !seen["echo-messages"] {
+	if len(seen) != countModels() || !seen["echo-chat"] || !seen["echo-gemini"] {
 		t.Errorf("got models %v", seen)
 	}
 	if got, err := client.Models.Get(ctx, "echo-chat"); err != nil || got.ID != "echo-chat" {
@@ -206,7 +206,7 @@ func TestOpenAIErrors(t *testing.T) {
 		{"unknown model", "nonsense", hello, http.StatusNotFound, "model_not_found"},
 		{"no messages", "echo-chat", []openai.ChatCompletionMessageParamUnion{}, http.StatusBadRequest, ""},
 		{"rate limit", "error-429-chat", hello, http.StatusTooManyRequests, "rate_limit_exceeded"},
-		{"rate limit of the other format", "error-429-messages", hello, http.StatusTooManyRequests, "rate_limit_exceeded"},
+		{"rate limit of another format", "error-429-gemini", hello, http.StatusTooManyRequests, "rate_limit_exceeded"},
 	} {
 		for _, way := range []string{"plain", "stream"} {
 			t.Run(tc.name+"/"+way, func(t *testing.T) {

@@ -129,7 +129,7 @@ func (d *turnDecoder) block(at place, v tape.Value, role chat.Role) error {
 	}
 	switch {
 	case b.kind.Is("text"):
-		return d.text(&b)
+		return d.text(&b, role)
 	case role == chat.Assistant:
 		return d.assistantBlock(&b)
 	case role == chat.System:
@@ -174,44 +174,20 @@ func (d *turnDecoder) next() *chat.Block {
 }
 
 // text reads a text.
-func (d *turnDecoder) text(b *block) error {
+func (d *turnDecoder) text(b *block, role chat.Role) error {
 	if b.text.Kind() != tape.String {
 		return b.mustBe(".text", "a string")
 	}
-	d.add(chat.Text, b).Text = b.text.Literal()
-	if b.citations.Len() > 0 {
+	out := d.add(chat.Text, b)
+	out.Text = b.text.Literal()
+	switch {
+	case b.citations.Len() == 0:
+	case role == chat.Assistant:
+		out.Citations = citationsOf(b.citations)
+	default:
 		d.extraOnce("messages[].citations", b.citations)
 	}
 	return nil
-}
-
-// assistantBlock reads a block of an earlier answer. What the answer's own
-// format alone knows, such as a search of the server's, can be left out of a
-// history without loss of what the user said.
-func (d *turnDecoder) assistantBlock(b *block) error {
-	switch {
-	case b.kind.Is("tool_use"):
-		return d.call(b)
-	case b.kind.Is("thinking"):
-		out := d.add(chat.Thinking, b)
-		out.Text, out.Signature, out.Origin = b.thinking.Literal(), b.signature.Literal(), origin
-	case b.kind.Is("redacted_thinking"):
-		out := d.add(chat.RedactedThinking, b)
-		out.Text, out.Origin = b.data.Literal(), origin
-	case b.kind.Is("image"):
-		return d.image(b)
-	case b.kind.Is("document"):
-		return d.document(b)
-	default:
-		d.opaque(b)
-	}
-	return nil
-}
-
-// opaque keeps a block as it is.
-func (d *turnDecoder) opaque(b *block) {
-	out := d.add(chat.Opaque, b)
-	out.Type, out.Raw, out.Origin = format.Bounded(b.kind.Text(), 64), b.raw.Raw(), origin
 }
 
 // systemBlock reads a block of instructions in the middle. Claude Code changes
@@ -228,82 +204,5 @@ func (d *turnDecoder) systemBlock(b *block) error {
 		return b.mustBe(".type", "text: instructions hold nothing else")
 	}
 	d.opaque(b)
-	return nil
-}
-
-// call reads a call of a tool.
-func (d *turnDecoder) call(b *block) error {
-	switch {
-	case b.id.Literal().Empty():
-		return b.mustBe(".id", "a string that the tool's result names as tool_use_id")
-	case b.name.Literal().Empty():
-		return b.mustBe(".name", "a string with the tool's name")
-	case b.input.Exists() && b.input.Kind() != tape.Object:
-		return b.mustBe(".input", "an object")
-	}
-	out := d.add(chat.ToolUse, b)
-	out.ID, out.Name = b.id.Literal(), b.name.Literal()
-	out.Arguments.Object = b.input.Raw()
-	return nil
-}
-
-// result reads the result of a tool.
-func (d *turnDecoder) result(b *block) error {
-	if b.toolUseID.Literal().Empty() {
-		return b.mustBe(".tool_use_id", "a string: the id of the tool call that this is the result of")
-	}
-	switch b.isError.Kind() {
-	case tape.Absent, tape.True, tape.False:
-	default:
-		return b.mustBe(".is_error", "true or false")
-	}
-	out := d.add(chat.ToolResult, b)
-	out.ID, out.IsError = b.toolUseID.Literal(), b.isError.Bool()
-	if !b.content.Exists() {
-		return nil
-	}
-	// The content is read like a turn's, but into its own memory.
-	turn := d.blocks
-	if d.contents == nil {
-		d.contents = make([]chat.Block, 0, min(cap(turn)/2+1, 1024))
-	}
-	from := len(d.contents)
-	d.blocks = d.contents
-	err := d.resultContent(b)
-	d.contents = d.blocks
-	d.blocks = turn
-	out.Content = d.contents[from:len(d.contents):len(d.contents)]
-	return err
-}
-
-// resultContent reads what a result holds.
-func (d *turnDecoder) resultContent(b *block) error {
-	switch b.content.Kind() {
-	case tape.String:
-		d.next().Text = b.content.Literal()
-		return nil
-	case tape.Array:
-	default:
-		return b.mustBe(".content", "a string or an array of blocks")
-	}
-	at := b.place
-	at.inner = 0
-	for element := range b.content.Elements {
-		if err := d.block(at, element, chat.User); err != nil {
-			return err
-		}
-		at.inner++
-	}
-	return nil
-}
-
-// reference reads the name of a tool that a search for tools has found. All
-// tools are sent anyway, so that naming it is enough.
-func (d *turnDecoder) reference(b *block) error {
-	if b.toolName.Literal().Empty() {
-		return b.mustBe(".tool_name", "a string")
-	}
-	text := append(chat.Literal(`"Tool: `), b.toolName.Literal().Inner()...)
-	d.add(chat.Text, b).Text = append(text, '"')
 	return nil
 }

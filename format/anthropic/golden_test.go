@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
@@ -147,14 +148,20 @@ func TestGoldenRequests(t *testing.T) {
 	})
 }
 
-// Requests of Chat clients.
+// Requests of Chat clients, for the model that model.txt names or for one of which
+// nothing is known.
 func TestGoldenChatRequests(t *testing.T) {
 	cases(t, "chat_request.json", func(t *testing.T, dir string, content []byte) {
 		r, err := openai.Chat{}.DecodeRequest(parse(t, string(content)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc, report := encode(t, r, chat.Target{Model: "claude-x", Names: new(chat.Names)})
+		to := chat.Target{Model: "claude-x", Names: new(chat.Names)}
+		if named, err := os.ReadFile(filepath.Join(dir, "model.txt")); err == nil {
+			to.Model = strings.TrimSpace(string(named))
+			to.Can = capability.Of(to.Model)
+		}
+		doc, report := encode(t, r, to)
 		golden(t, dir, "upstream_request.golden.json", pretty(t, doc))
 		golden(t, dir, "report.golden.txt", []byte(paths(report)))
 		checkTurns(t, parse(t, string(doc)))
@@ -177,12 +184,19 @@ func paths(r chat.Report) string {
 // checkTurns checks the rules of turns that Anthropic refuses a request for.
 func checkTurns(t testing.TB, doc tape.Value) {
 	t.Helper()
-	want, seen := "user", map[string]bool{}
+	want, seen, last := "user", map[string]bool{}, ""
 	var calls []string
 	for m := range doc.Get("messages").Elements {
-		if !m.Get("role").Is(want) {
+		role := m.Get("role").Text()
+		switch {
+		case role == "system" && last == "user":
+			// Directly behind a user's turn; what follows must be an answer.
+			last = role
+			continue
+		case role != want:
 			t.Errorf("want a turn of %s: %s", want, m.Raw())
 		}
+		last = role
 		var results, open []string
 		others := false
 		for b := range m.Get("content").Elements {
@@ -325,7 +339,11 @@ func describe(ev *chat.Event) string {
 		kind := [...]string{
 			chat.DeltaText: "text", chat.DeltaThinking: "thinking", chat.DeltaSignature: "signature",
 			chat.DeltaArguments: "arguments", chat.DeltaRefusal: "refusal", chat.DeltaRedacted: "redacted",
+			chat.DeltaCitation: "citation",
 		}[ev.Delta]
+		if c := ev.Citation; c != nil {
+			return fmt.Sprintf("delta %d %s url %s title %s quote %s", ev.Index, kind, []byte(c.URL), []byte(c.Title), []byte(c.Quote))
+		}
 		return fmt.Sprintf("delta %d %s %s", ev.Index, kind, []byte(ev.Text))
 	case chat.EventBlockStop:
 		return fmt.Sprintf("stop %d", ev.Index)

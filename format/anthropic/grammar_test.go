@@ -93,7 +93,7 @@ func checkClient(t testing.TB, client []byte) (inputs []string) {
 			next++
 		case "content_block_delta":
 			delta := doc.Get("delta").Get("type").Text()
-			wants := map[string]string{"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "thinking", "input_json_delta": "tool_use"}
+			wants := map[string]string{"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "thinking", "input_json_delta": "tool_use", "citations_delta": "text"}
 			if int64(open) != number || open == none || wants[delta] != kind {
 				t.Errorf("%s while %d is open, a block of %s", ev.data, open, kind)
 			}

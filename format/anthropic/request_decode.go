@@ -3,7 +3,6 @@ package anthropic
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -27,7 +26,7 @@ func (Messages) DecodeRequest(doc tape.Value) (*chat.Request, error) {
 		return nil, chat.Invalid("", "the request body must be a JSON object")
 	}
 	if present(doc.Get("thread")) {
-		return nil, threadUnsupported()
+		return nil, ThreadUnsupported()
 	}
 	d := requestDecoder{turnDecoder: turnDecoder{r: &chat.Request{Format: origin, IncludeUsage: true}}}
 	if err := d.request(doc); err != nil {
@@ -36,10 +35,12 @@ func (Messages) DecodeRequest(doc tape.Value) (*chat.Request, error) {
 	return d.r, nil
 }
 
-// threadUnsupported is the error on which SDKs send the whole conversation
-// again, without threads. To ignore the field would lose the conversation: a
-// request that continues a thread holds the new messages only.
-func threadUnsupported() *chat.Error {
+// ThreadUnsupported returns the error of a request with the field "thread" that
+// cannot be passed through to one upstream of this format: the error on which SDKs
+// send the whole conversation again, without threads. To ignore the field would
+// lose the conversation: a request that continues a thread holds the new messages
+// only.
+func ThreadUnsupported() *chat.Error {
 	e := chat.Invalid("thread", "message threads are not supported for this model; send the whole conversation without thread")
 	e.Details = chat.Raw(`{"error_code":"thread_unsupported_request","unsupported":["thread"]}`)
 	return e
@@ -80,7 +81,7 @@ var requestFields = numbered(map[string]func(*requestDecoder, string, tape.Value
 	"output_format":  later(func(d *requestDecoder) *tape.Value { return &d.output }),
 	"tools":          (*requestDecoder).tools,
 	"tool_choice":    (*requestDecoder).toolChoice,
-	"thread":         func(*requestDecoder, string, tape.Value) error { return threadUnsupported() },
+	"thread":         func(*requestDecoder, string, tape.Value) error { return ThreadUnsupported() },
 })
 
 // numbered gives each field its number.
@@ -160,6 +161,15 @@ func (d *turnDecoder) extraOnce(path string, v tape.Value) {
 	d.extra(path, v)
 }
 
+// rest keeps the members of an object that have no neutral meaning.
+func (d *turnDecoder) rest(v tape.Value, field string, known []string) {
+	for key, value := range v.Members {
+		if present(value) && !slices.ContainsFunc(known, key.Is) {
+			d.extraOnce(field+"."+key.Text(), value)
+		}
+	}
+}
+
 // model reads the model's name.
 func (d *requestDecoder) model(field string, v tape.Value) error {
 	if v.Kind() != tape.String {
@@ -172,10 +182,11 @@ func (d *requestDecoder) model(field string, v tape.Value) error {
 // maxTokens reads the largest number of tokens of the answer. 0 warms a cache,
 // which other formats have no word for.
 func (d *requestDecoder) maxTokens(field string, v tape.Value) error {
-	if n, ok := v.Int(); !ok || n < 1 {
+	n, ok := wholeNumber(v)
+	if !ok {
 		return mustBe(field, "a whole number of at least 1")
 	}
-	d.r.MaxTokens = chat.Number(v.Raw())
+	d.r.MaxTokens = n
 	return nil
 }
 
@@ -215,176 +226,10 @@ func (d *requestDecoder) metadata(field string, v tape.Value) error {
 	if err := fields(v, field, []string{"user_id"}, &user); err != nil {
 		return err
 	}
-	for key, value := range v.Members {
-		if present(value) && !key.Is("user_id") {
-			d.extraOnce("metadata."+key.Text(), value)
-		}
-	}
+	d.rest(v, field, []string{"user_id"})
 	if user.Exists() && user.Kind() != tape.String {
 		return mustBe("metadata.user_id", "a string")
 	}
 	d.r.User = user.Literal()
 	return nil
-}
-
-// thinking reads whether the model is to reason.
-func (d *requestDecoder) thinking(field string, v tape.Value) error {
-	r := &d.r.Reasoning
-	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
-	}
-	var kind, budget, display tape.Value
-	if err := fields(v, field, []string{"type", "budget_tokens", "display"}, &kind, &budget, &display); err != nil {
-		return err
-	}
-	switch {
-	case kind.Is("disabled"):
-		r.State = chat.ReasoningOff
-		return nil
-	case kind.Is("adaptive"), kind.Is("between_tools"):
-		r.State, r.Adaptive = chat.ReasoningOn, true
-	case kind.Is("enabled"):
-		if n, ok := budget.Int(); !ok || n < 1 {
-			return mustBe("thinking.budget_tokens", "a whole number of at least 1024")
-		}
-		r.State, r.Budget = chat.ReasoningOn, chat.Number(budget.Raw())
-	default:
-		return mustBe("thinking.type", "enabled, adaptive, between_tools or disabled")
-	}
-	switch {
-	case !display.Exists():
-	case display.Is("summarized"):
-		r.Summary = "summarized"
-	case display.Is("omitted"):
-		r.Summary = "omitted"
-	default:
-		return mustBe("thinking.display", "summarized or omitted")
-	}
-	return nil
-}
-
-// outputConfig reads the effort and the form of the answer.
-func (d *requestDecoder) outputConfig(field string, v tape.Value) error {
-	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
-	}
-	var effort, form tape.Value
-	known := []string{"effort", "format"}
-	if err := fields(v, field, known, &effort, &form); err != nil {
-		return err
-	}
-	for key, value := range v.Members {
-		if present(value) && !slices.ContainsFunc(known, key.Is) {
-			d.extraOnce("output_config."+key.Text(), value)
-		}
-	}
-	if effort.Exists() {
-		if err := d.readEffort(effort); err != nil {
-			return err
-		}
-	}
-	if form.Exists() {
-		return d.format("output_config.format", form)
-	}
-	return nil
-}
-
-// efforts are the steps of effort.
-var efforts = []string{"low", "medium", "high", "xhigh", "max"}
-
-// readEffort reads how much effort the model is to make.
-func (d *requestDecoder) readEffort(v tape.Value) error {
-	for _, e := range efforts {
-		if v.Is(e) {
-			d.r.Reasoning.Effort, d.effort = e, v
-			return nil
-		}
-	}
-	return mustBe("output_config.effort", "one of "+strings.Join(efforts, ", "))
-}
-
-// settleEffort keeps the effort of a request that wants no thinking apart: in
-// other formats it would switch the thinking on.
-func (d *requestDecoder) settleEffort() {
-	if r := &d.r.Reasoning; r.State == chat.ReasoningOff && r.Effort != "" {
-		r.Effort = ""
-		d.extra("output_config.effort", d.effort)
-	}
-}
-
-// format reads the form of the answer's text.
-func (d *requestDecoder) format(field string, v tape.Value) error {
-	var kind, schema tape.Value
-	if err := fields(v, field, []string{"type", "schema"}, &kind, &schema); err != nil {
-		return err
-	}
-	if !kind.Is("json_schema") {
-		return mustBe(field+".type", "json_schema")
-	}
-	if schema.Kind() != tape.Object {
-		return mustBe(field+".schema", "an object")
-	}
-	d.r.Output = chat.Output{Kind: chat.OutputJSONSchema, Schema: schema.Raw()}
-	return nil
-}
-
-// mustBe is the error of a field that has a wrong value.
-func mustBe(field, what string) *chat.Error {
-	return chat.Invalid(field, "the field "+field+" must be "+what)
-}
-
-// twice is the error of a field that is repeated.
-func twice(field string) *chat.Error {
-	return chat.Invalid(field, "the field "+field+" stands twice in the request")
-}
-
-// fields finds members of an object by their names. A member that is null stays
-// Absent, one that is repeated is refused.
-func fields(v tape.Value, path string, names []string, at ...*tape.Value) error {
-	var seen uint64
-	for key, value := range v.Members {
-		for i, name := range names {
-			if !key.Is(name) {
-				continue
-			}
-			if seen&(1<<i) != 0 {
-				return twice(path + "." + name)
-			}
-			seen |= 1 << i
-			if present(value) {
-				*at[i] = value
-			}
-		}
-	}
-	return nil
-}
-
-// number reads a field that is a number.
-func number(at func(*requestDecoder) *chat.Number) func(*requestDecoder, string, tape.Value) error {
-	return func(d *requestDecoder, field string, v tape.Value) error {
-		if v.Kind() != tape.Number {
-			return mustBe(field, "a number")
-		}
-		*at(d) = chat.Number(v.Raw())
-		return nil
-	}
-}
-
-// text reads a field that is a string.
-func text(at func(*requestDecoder) *chat.Literal) func(*requestDecoder, string, tape.Value) error {
-	return func(d *requestDecoder, field string, v tape.Value) error {
-		if v.Kind() != tape.String {
-			return mustBe(field, "a string")
-		}
-		*at(d) = v.Literal()
-		return nil
-	}
-}
-
-// later keeps a field that is read when all others have been.
-func later(at func(*requestDecoder) *tape.Value) func(*requestDecoder, string, tape.Value) error {
-	return func(d *requestDecoder, _ string, v tape.Value) error {
-		*at(d) = v
-		return nil
-	}
 }

@@ -81,7 +81,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"user_id twice", request(hi, `,"metadata":{"user_id":"a","user_id":"b"}`), "metadata.user_id", "twice"},
 		{"thinking without a type", request(hi, `,"thinking":{}`), "thinking.type", "enabled, adaptive"},
 		{"thinking without a budget", request(hi, `,"thinking":{"type":"enabled"}`), "thinking.budget_tokens", "at least 1024"},
-		{"unknown display", request(hi, `,"thinking":{"type":"adaptive","display":"x"}`), "thinking.display", "summarized or omitted"},
+		{"unknown display", request(hi, `,"thinking":{"type":"adaptive","display":"x"}`), "thinking.display", "summarized, updates or omitted"},
 		{"unknown effort", request(hi, `,"output_config":{"effort":"x"}`), "output_config.effort", "one of low"},
 		{"unknown output", request(hi, `,"output_config":{"format":{"type":"xml"}}`), "output_config.format.type", "json_schema"},
 		{"output without a schema", request(hi, `,"output_format":{"type":"json_schema"}`), "output_format.schema", "an object"},

@@ -25,12 +25,12 @@ func (Messages) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (
 	e.settle()
 	b.Str(`{"model":`)
 	b.Quote(to.Model)
-	e.limit()
+	e.writeLimit()
 	e.system()
 	e.messages()
 	e.tools()
 	e.sampling()
-	e.thinking()
+	e.writeThinking()
 	e.outputConfig()
 	e.identity()
 	if r.Stream {
@@ -54,11 +54,23 @@ type requestEncoder struct {
 	own bool
 
 	plan
-	choice choice
-	budget int64 // of thinking; 0 if there is none
-	// jsonOnly says that the answer is to be a JSON object, which the format can
-	// only be asked for in words.
-	jsonOnly bool
+	limit    int64 // the largest number of tokens of the answer
+	choice   choice
+	thinking thinking
+	output   output
+	// sentences are instructions for what the format or the model has no word for.
+	sentences []string
+	// unmarked are the cache marks that are left out, by their first byte.
+	unmarked map[*byte]bool
+}
+
+// settle decides what several parts of the request depend on.
+func (e *requestEncoder) settle() {
+	e.settleLimit()
+	e.settleTools()
+	e.settleThinking()
+	e.settleOutput()
+	e.settleMarks()
 }
 
 // field begins a member of the request.
@@ -120,37 +132,32 @@ func (e *requestEncoder) refuseMany() {
 	}
 }
 
-// settle decides what several parts of the request depend on.
-func (e *requestEncoder) settle() {
-	e.settleTools()
-	e.settleThinking()
-	switch out := &e.r.Output; {
-	case out.Kind == chat.OutputJSONObject, out.Kind == chat.OutputJSONSchema && out.Schema == nil:
-		e.jsonOnly = true
-		e.report.Approximate("response_format")
+// settleLimit decides on the largest number of tokens of the answer: what the
+// client asked for, as far as the model goes, or else as far as the model goes, or
+// else a default. The format demands a number.
+func (e *requestEncoder) settleLimit() {
+	most := int64(e.to.Can.MaxOutput)
+	asked, ok := e.r.MaxTokens.Int()
+	switch {
+	case ok && most > 0 && asked > most:
+		e.limit = most
+		e.report.Clamp("max_tokens")
+	case ok:
+		e.limit = asked
+	case most > 0:
+		e.limit = most
+	case e.to.MaxTokens > 0:
+		e.limit = int64(e.to.MaxTokens)
+	default:
+		e.limit = defaultMaxTokens
 	}
 }
 
-// limit writes the largest number of tokens of the answer.
-func (e *requestEncoder) limit() {
+// writeLimit writes the largest number of tokens of the answer.
+func (e *requestEncoder) writeLimit() {
 	e.field("max_tokens")
-	if e.r.MaxTokens != nil {
-		e.b.Raw(e.r.MaxTokens)
-		return
-	}
-	e.b.Append(func(dst []byte) []byte { return strconv.AppendInt(dst, e.defaultLimit()+e.budget, 10) })
+	e.b.Append(func(dst []byte) []byte { return strconv.AppendInt(dst, e.limit, 10) })
 }
-
-// defaultLimit is the limit where the client gave none, without thinking.
-func (e *requestEncoder) defaultLimit() int64 {
-	if e.to.MaxTokens > 0 {
-		return int64(e.to.MaxTokens)
-	}
-	return defaultMaxTokens
-}
-
-// jsonSentence asks for JSON in words.
-const jsonSentence = "Answer with one JSON object and nothing else: no other text, no code fence."
 
 // system writes the instructions that stand before the conversation.
 func (e *requestEncoder) system() {
@@ -167,9 +174,9 @@ func (e *requestEncoder) system() {
 		}
 	}
 	switch {
-	case texts == 0 && !e.jsonOnly:
+	case texts == 0 && len(e.sentences) == 0:
 		return
-	case texts == 1 && !e.jsonOnly && !e.caches(only):
+	case texts == 1 && len(e.sentences) == 0 && !e.caches(only):
 		e.raw("system", only.Text)
 		return
 	}
@@ -184,128 +191,14 @@ func (e *requestEncoder) system() {
 		separator = ','
 		e.text(b)
 	}
-	if e.jsonOnly {
+	for _, sentence := range e.sentences {
 		e.b.Byte(separator)
-		e.b.Str(`{"type":"text","text":"` + jsonSentence + `"}`)
+		separator = ','
+		e.b.Str(`{"type":"text"`)
+		e.quoted("text", []byte(sentence))
+		e.b.Byte('}')
 	}
 	e.b.Byte(']')
-}
-
-// sampling writes what shapes the answer's text.
-func (e *requestEncoder) sampling() {
-	r := e.r
-	temperature := e.temperature()
-	if temperature != nil && r.TopP != nil {
-		// Models from Claude 4.1 on refuse both.
-		e.drop("top_p")
-	} else {
-		e.topP()
-	}
-	e.raw("temperature", temperature)
-	if r.TopK != nil && e.budget > 0 {
-		e.drop("top_k")
-	} else {
-		e.raw("top_k", r.TopK)
-	}
-	e.stop()
-	for _, f := range [...]struct {
-		path    string
-		present bool
-	}{
-		{"frequency_penalty", r.FrequencyPenalty != nil},
-		{"presence_penalty", r.PresencePenalty != nil},
-		{"seed", r.Seed != nil},
-		{"logit_bias", r.LogitBias != nil},
-		{"verbosity", r.Verbosity != nil},
-		{"store", r.Store == chat.True},
-		{"metadata", r.Metadata != nil},
-	} {
-		if f.present {
-			e.drop(f.path)
-		}
-	}
-	if r.Logprobs == chat.True || r.TopLogprobs != nil {
-		e.lose("logprobs")
-	}
-}
-
-// temperature returns the temperature that is sent: one between 0 and 1, and
-// none but 1 beside thinking.
-func (e *requestEncoder) temperature() chat.Number {
-	t := e.r.Temperature
-	f, ok := t.Float()
-	switch {
-	case !ok:
-		return nil
-	case e.budget > 0 && f != 1:
-		e.drop("temperature")
-		return nil
-	case f > 1:
-		e.report.Clamp("temperature")
-		return chat.Number("1")
-	case f < 0:
-		e.report.Clamp("temperature")
-		return chat.Number("0")
-	default:
-		return t
-	}
-}
-
-// topP writes top_p. Beside thinking it may not be below 0.95.
-func (e *requestEncoder) topP() {
-	if f, ok := e.r.TopP.Float(); ok && e.budget > 0 && f < 0.95 {
-		e.drop("top_p")
-		return
-	}
-	e.raw("top_p", e.r.TopP)
-}
-
-// stop writes the stop sequences. Anthropic refuses those of white space only.
-func (e *requestEncoder) stop() {
-	any := false
-	for _, s := range e.r.Stop {
-		switch {
-		case s.Blank():
-			e.lose("stop")
-			continue
-		case any:
-			e.b.Byte(',')
-		default:
-			any = true
-			e.field("stop_sequences")
-			e.b.Byte('[')
-		}
-		e.b.Raw(s)
-	}
-	if any {
-		e.b.Byte(']')
-	}
-}
-
-// outputConfig writes the effort and the form of the answer's text.
-func (e *requestEncoder) outputConfig() {
-	out := &e.r.Output
-	schema := out.Kind == chat.OutputJSONSchema && !e.jsonOnly
-	effort := e.effort()
-	if !schema && effort == "" {
-		return
-	}
-	e.field("output_config")
-	separator := `{`
-	if effort != "" {
-		e.b.Str(`{"effort":"` + effort + `"`)
-		separator = `,`
-	}
-	if schema {
-		e.b.Str(separator)
-		e.b.Str(`"format":{"type":"json_schema","schema":`)
-		e.outputSchema(out.Schema)
-		e.b.Byte('}')
-		if !out.Description.Empty() {
-			e.drop("response_format.json_schema.description")
-		}
-	}
-	e.b.Byte('}')
 }
 
 // identity writes who asks, and how the provider is to treat it.

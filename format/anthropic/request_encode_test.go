@@ -152,7 +152,7 @@ func TestTurnRules(t *testing.T) {
 			if got := outline(root); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
-			if got := strings.ReplaceAll(strings.TrimSpace(paths(report)), "\n", ", "); got != tc.report {
+			if got := told(report); got != tc.report {
 				t.Errorf("got report %q, want %q", got, tc.report)
 			}
 			checkTurns(t, root)
@@ -227,7 +227,7 @@ func TestEncodeFields(t *testing.T) {
 		{"system", chat.Request{System: []chat.Block{textOf("a"), textOf(" ")}}, chat.Target{}, `"max_tokens":8192,"system":"a"`, ""},
 		{"system of several", chat.Request{System: []chat.Block{textOf("a"), textOf("b")}}, chat.Target{}, `"max_tokens":8192,"system":[{"type":"text","text":"a"},{"type":"text","text":"b"}]`, ""},
 		{"empty system", chat.Request{System: []chat.Block{textOf("")}}, chat.Target{}, `"max_tokens":8192`, ""},
-		{"foreign cache mark", chat.Request{System: []chat.Block{{Text: q("a"), Cache: chat.Raw("{}")}}}, chat.Target{}, `"max_tokens":8192,"system":"a"`, "prompt_cache_breakpoint unsupported"},
+		{"foreign cache mark", chat.Request{System: []chat.Block{{Text: q("a"), Cache: chat.Raw(`{"mode":"explicit","ttl":"12h"}`)}}}, chat.Target{}, `"max_tokens":8192,"system":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]`, "prompt_cache_breakpoint.ttl unsupported"},
 
 		{"JSON object", chat.Request{Output: chat.Output{Kind: chat.OutputJSONObject}}, chat.Target{}, `"max_tokens":8192,"system":[{"type":"text","text":"` + jsonSentence + `"}]`, "response_format approximated"},
 		{"JSON schema", chat.Request{Output: schema}, chat.Target{}, `"max_tokens":8192,"output_config":{"format":{"type":"json_schema","schema":{"type":"object","additionalProperties":false}}}`, ""},
@@ -314,25 +314,38 @@ func TestEncodeFields(t *testing.T) {
 		{"allowed, none of them known", chat.Request{Tools: tools("f"), ToolChoice: chat.ToolChoice{Mode: chat.ToolAllowed, Required: true, Names: []chat.Literal{q("g")}}}, chat.Target{}, `"max_tokens":8192`, "tool_choice approximated, tool_choice unsupported!"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			tc.r.Format, tc.to.Model = foreign, "m"
-			if tc.r.Turns == nil {
-				tc.r.Turns = []chat.Turn{user(textOf("a"))}
-			}
-			doc, report := encode(t, &tc.r, tc.to)
-			var got []string
-			for key, value := range parse(t, string(doc)).Members {
-				if !key.Is("model") && !key.Is("messages") {
-					got = append(got, string(key.Raw())+":"+string(value.Raw()))
-				}
-			}
-			if got := strings.Join(got, ","); got != tc.want {
-				t.Errorf("got  %s\nwant %s", got, tc.want)
-			}
-			if got := strings.ReplaceAll(strings.TrimSpace(paths(report)), "\n", ", "); got != tc.report {
-				t.Errorf("got report %q, want %q", got, tc.report)
-			}
+			tc.to.Model = "m"
+			checkFields(t, tc.r, tc.to, tc.want, tc.report)
 		})
 	}
+}
+
+// checkFields checks the members of an encoded request, without model and
+// messages, and the report.
+func checkFields(t *testing.T, r chat.Request, to chat.Target, want, report string) {
+	t.Helper()
+	r.Format = foreign
+	if r.Turns == nil {
+		r.Turns = []chat.Turn{user(textOf("a"))}
+	}
+	doc, lost := encode(t, &r, to)
+	var got []string
+	for key, value := range parse(t, string(doc)).Members {
+		if !key.Is("model") && !key.Is("messages") {
+			got = append(got, string(key.Raw())+":"+string(value.Raw()))
+		}
+	}
+	if got := strings.Join(got, ","); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := told(lost); got != report {
+		t.Errorf("got report %q, want %q", got, report)
+	}
+}
+
+// told is a report on one line.
+func told(r chat.Report) string {
+	return strings.ReplaceAll(strings.TrimSpace(paths(r)), "\n", ", ")
 }
 
 func TestEncodeBlocks(t *testing.T) {
@@ -502,8 +515,10 @@ func TestRandomConversations(t *testing.T) {
 			}
 			r.Turns = append(r.Turns, turn)
 		}
-		doc, _ := encode(t, r, chat.Target{Model: "m"})
-		if checkTurns(t, parse(t, string(doc))); t.Failed() {
+		model := models[random.IntN(len(models))]
+		doc, _ := encode(t, r, target(model))
+		checkTurns(t, parse(t, string(doc)))
+		if checkModel(t, parse(t, string(doc)), model); t.Failed() {
 			t.Fatalf("seed %d: %s", seed, doc)
 		}
 	}

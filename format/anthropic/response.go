@@ -3,7 +3,6 @@ package anthropic
 import (
 	"bytes"
 	"strconv"
-	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -92,7 +91,7 @@ func (Messages) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b.Kind == chat.Text && b.Text.Empty() {
+		if b.Kind == chat.Text && b.Text.Empty() && len(b.Citations) == 0 {
 			continue
 		}
 		if b.Kind == chat.ToolUse {
@@ -121,7 +120,7 @@ func tooManyBlocks() *chat.Error {
 func answerBlock(v tape.Value) (b chat.Block, err error) {
 	switch kind := v.Get("type"); {
 	case kind.Is("text"):
-		b.Text = v.Get("text").Literal()
+		b.Text, b.Citations = v.Get("text").Literal(), citationsOf(v.Get("citations"))
 	case kind.Is("thinking"):
 		b.Kind, b.Origin = chat.Thinking, origin
 		b.Text, b.Signature = orEmpty(v.Get("thinking").Literal()), v.Get("signature").Literal()
@@ -152,118 +151,4 @@ func answerBlock(v tape.Value) (b chat.Block, err error) {
 // answer, since the client sends it back among the others.
 func madeID(answer []byte, number int) chat.Literal {
 	return chat.Quote("toolu_" + digest(24, strconv.AppendInt(bytes.Clone(answer), int64(number), 10)))
-}
-
-// EncodeResponse implements format.ResponseCodec.
-func (Messages) EncodeResponse(dst []byte, r *chat.Response, x *chat.Exchange) ([]byte, chat.Report) {
-	var report chat.Report
-	var has content
-	dst = appendHead(dst, r.ID, x)
-	dst = append(dst, `,"content":[`...)
-	from := len(dst)
-	for i := range r.Blocks {
-		end := len(dst)
-		if end > from {
-			dst = append(dst, ',')
-		}
-		before := len(dst)
-		dst = appendBlock(dst, &r.Blocks[i], x, &report)
-		if len(dst) == before {
-			dst = dst[:end]
-			continue
-		}
-		has.tools = has.tools || r.Blocks[i].Kind == chat.ToolUse
-		has.refusal = has.refusal || r.Blocks[i].Kind == chat.Refusal
-	}
-	dst = append(dst, `],`...)
-	dst = appendStop(dst, &r.Stop, has)
-	dst = append(dst, `,"usage":`...)
-	dst = appendUsage(dst, &r.Usage)
-	return append(dst, '}'), report
-}
-
-// appendHead begins an answer's object.
-func appendHead(dst []byte, id chat.Literal, x *chat.Exchange) []byte {
-	dst = append(dst, `{"id":`...)
-	dst = appendID(dst, id, x)
-	dst = append(dst, `,"type":"message","role":"assistant","model":`...)
-	return chat.AppendQuoted(dst, x.Model)
-}
-
-// appendID appends the id of an answer, made from the upstream's own.
-func appendID(dst []byte, id chat.Literal, x *chat.Exchange) []byte {
-	const prefix = "msg_"
-	switch {
-	case id.Empty():
-		return chat.AppendQuoted(dst, prefix+strings.TrimPrefix(x.RequestID, prefix))
-	case bytes.HasPrefix(id.Inner(), []byte(prefix)):
-		return append(dst, id...)
-	}
-	dst = append(dst, `"`+prefix...)
-	dst = append(dst, id.Inner()...)
-	return append(dst, '"')
-}
-
-// appendBlock appends a block of an answer; nothing if it is empty or has no
-// place in the format.
-func appendBlock(dst []byte, b *chat.Block, x *chat.Exchange, report *chat.Report) []byte {
-	switch b.Kind {
-	case chat.Text, chat.Refusal:
-		if b.Text.Empty() {
-			return dst
-		}
-		dst = append(dst, `{"type":"text","text":`...)
-		dst = append(dst, b.Text...)
-	case chat.Thinking:
-		signature := realSignature(b.Signature, b.Origin)
-		if b.Text.Empty() && signature.Empty() {
-			return dst
-		}
-		dst = append(dst, `{"type":"thinking","thinking":`...)
-		dst = append(dst, orEmpty(b.Text)...)
-		dst = append(dst, `,"signature":`...)
-		dst = append(dst, signature...)
-	case chat.RedactedThinking:
-		if b.Origin != origin {
-			report.Drop("content.redacted_thinking")
-			return dst
-		}
-		dst = append(dst, `{"type":"redacted_thinking","data":`...)
-		dst = append(dst, orEmpty(b.Text)...)
-	case chat.ToolUse:
-		dst = appendCall(dst, b.ID, b.Name, x)
-		dst = append(dst, `,"input":`...)
-		var whole bool
-		if dst, whole = appendInput(dst, b.Arguments); !whole {
-			report.Approximate("tool_calls[].arguments")
-		}
-	case chat.Opaque:
-		if b.Origin != origin {
-			report.Drop("content." + b.Type)
-			return dst
-		}
-		return append(dst, b.Raw...)
-	default:
-		report.Lose("content." + kindName(b.Kind))
-		return dst
-	}
-	return append(dst, '}')
-}
-
-// realSignature is the signature that a client is shown: the key must be there,
-// but the value only means something if it was made by this format's provider.
-func realSignature(signature chat.Literal, from string) chat.Literal {
-	if from != origin {
-		return orEmpty(nil)
-	}
-	return orEmpty(signature)
-}
-
-// appendCall begins a call of a tool, under the client's own name of it. Its id
-// is made to fit: the client may send it to Anthropic later on.
-func appendCall(dst []byte, id, name chat.Literal, x *chat.Exchange) []byte {
-	dst = append(dst, `{"type":"tool_use","id":`...)
-	dst = append(dst, callID(id)...)
-	dst = append(dst, `,"name":`...)
-	return append(dst, orEmpty(x.Names.Original(name))...)
 }

@@ -91,87 +91,6 @@ func (d *streamDecoder) end() chat.Event {
 	return chat.Event{Kind: chat.EventEnd}
 }
 
-// eventKind is the type of an event.
-type eventKind uint8
-
-const (
-	kindUnknown eventKind = iota
-	kindMessageStart
-	kindBlockStart
-	kindDelta
-	kindBlockStop
-	kindMessageDelta
-	kindMessageStop
-	kindPing
-	kindError
-)
-
-// kindNamed returns the type of an event by its name.
-func kindNamed(name []byte) eventKind {
-	switch string(name) {
-	case "content_block_delta":
-		return kindDelta
-	case "content_block_start":
-		return kindBlockStart
-	case "content_block_stop":
-		return kindBlockStop
-	case "message_start":
-		return kindMessageStart
-	case "message_delta":
-		return kindMessageDelta
-	case "message_stop":
-		return kindMessageStop
-	case "ping":
-		return kindPing
-	case "error":
-		return kindError
-	default:
-		return kindUnknown
-	}
-}
-
-// members is one event's document.
-type members struct {
-	root                tape.Value
-	kind                eventKind
-	index, block, delta tape.Value
-	message, usage      tape.Value
-}
-
-// eventOf finds what matters in an event. What its data says counts more than
-// its name.
-func eventOf(root tape.Value, ev sse.Event) (m members) {
-	m.root = root
-	var kind, failure tape.Value
-	for key, value := range root.Members {
-		switch string(name(key)) {
-		case "type":
-			kind = value
-		case "index":
-			m.index = value
-		case "content_block":
-			m.block = value
-		case "delta":
-			m.delta = value
-		case "message":
-			m.message = value
-		case "usage":
-			m.usage = value
-		case "error":
-			failure = value
-		}
-	}
-	switch {
-	case isFailure(failure):
-		m.kind = kindError
-	case kind.Kind() == tape.String:
-		m.kind = kindNamed(unescaped(kind.Literal()))
-	default:
-		m.kind = kindNamed(ev.Name)
-	}
-	return m
-}
-
 // messageStart appends the start. The counts of the prompt come with it.
 func (d *streamDecoder) messageStart(dst []chat.Event, v tape.Value) []chat.Event {
 	id := v.Get("id").Literal()
@@ -225,7 +144,11 @@ func (d *streamDecoder) blockStart(dst []chat.Event, m *members) ([]chat.Event, 
 	switch kind := m.block.Get("type"); {
 	case kind.Is("text"):
 		dst, b := d.open(dst, index, chat.Text)
-		return b.piece(dst, chat.DeltaText, m.block.Get("text").Literal()), nil
+		dst = b.piece(dst, chat.DeltaText, m.block.Get("text").Literal())
+		for citation := range m.block.Get("citations").Elements {
+			dst = b.cite(dst, citation)
+		}
+		return dst, nil
 	case kind.Is("thinking"):
 		dst, b := d.open(dst, index, chat.Thinking)
 		dst = b.piece(dst, chat.DeltaThinking, m.block.Get("thinking").Literal())
@@ -286,13 +209,22 @@ func (b *streamBlock) piece(dst []chat.Event, kind chat.DeltaKind, l chat.Litera
 	return append(dst, ev)
 }
 
+// cite appends a citation. It stands for the text of its block so far.
+func (b *streamBlock) cite(dst []chat.Event, v tape.Value) []chat.Event {
+	if v.Kind() != tape.Object || b.number == none {
+		return dst
+	}
+	c := citationOf(v)
+	return append(dst, chat.Event{Kind: chat.EventDelta, Index: b.number, Delta: chat.DeltaCitation, Citation: &c})
+}
+
 // delta appends a piece of a block. Pieces that the kind of the block does not
 // have, and kinds of pieces that other formats do not know, are left out.
 func (d *streamDecoder) delta(dst []chat.Event, m *members) ([]chat.Event, error) {
 	if d.finished {
 		return dst, nil
 	}
-	var kind, text, thinking, signature, partial tape.Value
+	var kind, text, thinking, signature, partial, citation tape.Value
 	for key, value := range m.delta.Members {
 		switch string(name(key)) {
 		case "type":
@@ -305,6 +237,8 @@ func (d *streamDecoder) delta(dst []chat.Event, m *members) ([]chat.Event, error
 			signature = value
 		case "partial_json":
 			partial = value
+		case "citation":
+			citation = value
 		}
 	}
 	b := d.block(m)
@@ -330,6 +264,8 @@ func (d *streamDecoder) delta(dst []chat.Event, m *members) ([]chat.Event, error
 	switch {
 	case b.kind == chat.Text && kind.Is("text_delta"):
 		return b.piece(dst, chat.DeltaText, text.Literal()), nil
+	case b.kind == chat.Text && kind.Is("citations_delta"):
+		return b.cite(dst, citation), nil
 	case b.kind == chat.ToolUse && kind.Is("input_json_delta"):
 		if !partial.Literal().Empty() {
 			b.input = nil

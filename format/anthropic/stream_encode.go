@@ -1,8 +1,6 @@
 package anthropic
 
 import (
-	"strconv"
-
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
@@ -18,7 +16,7 @@ const maxHeld = 256 << 10
 
 // NewStreamEncoder implements format.StreamCodec.
 func (Messages) NewStreamEncoder(x *chat.Exchange) format.StreamEncoder {
-	return &streamEncoder{x: x, current: none}
+	return &streamEncoder{x: x, current: none, pending: none}
 }
 
 // streamEncoder turns neutral events into the client's stream.
@@ -32,38 +30,20 @@ type streamEncoder struct {
 	x       *chat.Exchange
 	started bool
 	blocks  []heldBlock
-	current int   // the neutral number of the open block, none if there is none
-	number  int   // of the client's next block
-	queue   []int // the blocks that wait, in order of their appearance
-	held    int   // how many bytes wait
-	has     content
-	stop    chat.Stop
-	usage   chat.Usage
-	ended   bool
+	current int // the neutral number of the open block, none if there is none
+	// pending is the neutral number of a call that has begun and was not told yet;
+	// none if there is none. Its signature, if it has one, comes next and must be
+	// told in front of it.
+	pending  int
+	id, name []byte // of the pending call
+	number   int    // of the client's next block
+	queue    []int  // the blocks that wait, in order of their appearance
+	held     int    // how many bytes wait
+	has      content
+	stop     chat.Stop
+	usage    chat.Usage
+	ended    bool
 }
-
-// heldBlock is what must be known of a block.
-type heldBlock struct {
-	kind      chat.BlockKind
-	state     blockState
-	complete  bool // nothing more comes
-	number    int  // the client's number, once it is open
-	id, name  chat.Literal
-	arguments argumentScanner
-	// What waits, escaped and without quotes.
-	text, signature []byte
-}
-
-// blockState is how far the client knows of a block.
-type blockState uint8
-
-const (
-	// blockNew has nothing to be told yet.
-	blockNew blockState = iota
-	blockWaits
-	blockOpen
-	blockClosed
-)
 
 // Encode implements format.StreamEncoder.
 func (e *streamEncoder) Encode(dst []byte, ev *chat.Event) []byte {
@@ -86,6 +66,9 @@ func (e *streamEncoder) Encode(dst []byte, ev *chat.Event) []byte {
 		return dst
 	}
 	dst = e.start(dst, ev)
+	if e.pending != none {
+		dst = e.announce(dst, ev)
+	}
 	switch ev.Kind {
 	case chat.EventBlockStart:
 		return e.blockStart(dst, ev)
@@ -144,133 +127,30 @@ func (e *streamEncoder) blockStart(dst []byte, ev *chat.Event) []byte {
 		e.has.refusal = true
 	case chat.ToolUse:
 		e.has.tools = true
-		b.id, b.name = ev.ID, ev.Name
-		dst = e.reach(dst, ev.Index)
-		if b.state == blockWaits {
-			b.id, b.name = clone(ev.ID), clone(ev.Name)
-		} else {
-			b.id, b.name = nil, nil // views
-		}
+		e.pending = ev.Index
+		e.id, e.name = append(e.id[:0], ev.ID...), append(e.name[:0], ev.Name...)
 	}
 	return dst
 }
 
-// reach opens block i if it is new, or else lets it wait.
-func (e *streamEncoder) reach(dst []byte, i int) []byte {
+// announce tells the pending call, now that the event behind its start is there:
+// its signature, or something else.
+func (e *streamEncoder) announce(dst []byte, ev *chat.Event) []byte {
+	i := e.pending
 	b := &e.blocks[i]
-	if b.state != blockNew {
-		return dst
+	e.pending = none
+	if ev.Kind == chat.EventDelta && ev.Delta == chat.DeltaSignature && ev.Index == i {
+		b.signature = callSignature(ev.Text, ev.Origin).Inner()
+		e.held += len(b.signature)
 	}
-	if e.current != none && e.blocks[e.current].done() {
-		dst = e.advance(dst)
-	}
-	if e.current != none {
-		b.state = blockWaits
-		e.queue = append(e.queue, i)
-		return dst
-	}
-	return e.open(dst, i)
-}
-
-// done says that nothing more comes for a block, or nothing that matters.
-func (b *heldBlock) done() bool {
-	return b.complete || b.kind == chat.ToolUse && b.arguments.complete
-}
-
-// open appends the start of block i and makes it the current one.
-func (e *streamEncoder) open(dst []byte, i int) []byte {
-	b := &e.blocks[i]
-	b.state, b.number, e.current = blockOpen, e.number, i
-	e.number++
-	dst = append(dst, "event: content_block_start\ndata: "+`{"type":"content_block_start","index":`...)
-	dst = strconv.AppendInt(dst, int64(b.number), 10)
-	dst = append(dst, `,"content_block":`...)
-	switch b.kind {
-	case chat.ToolUse:
-		dst = appendCall(dst, b.id, b.name, e.x)
-		dst = append(dst, `,"input":{}`...)
-	case chat.Thinking:
-		dst = append(dst, `{"type":"thinking","thinking":"","signature":""`...)
-	case chat.RedactedThinking:
-		// It has no deltas.
-		dst = append(dst, `{"type":"redacted_thinking","data":"`...)
-		dst = append(dst, b.text...)
-		dst = append(dst, '"')
-		e.release(&b.text)
-	default:
-		dst = append(dst, `{"type":"text","text":""`...)
-	}
-	return append(dst, "}}\n\n"...)
-}
-
-// advance closes the current block and goes on to those that wait. Each of them
-// is told at once, and the first that is not complete is the current one now.
-func (e *streamEncoder) advance(dst []byte) []byte {
-	for e.current != none {
-		dst = e.close(dst)
-		if len(e.queue) == 0 {
-			return dst
-		}
-		i := e.queue[0]
-		e.queue = append(e.queue[:0], e.queue[1:]...)
-		b := &e.blocks[i]
-		dst = e.open(dst, i)
-		if len(b.text) > 0 {
-			dst = e.begin(dst, b, b.deltaKind())
-			dst = append(dst, '"')
-			dst = append(dst, b.text...)
-			dst = append(dst, "\"}}\n\n"...)
-			e.release(&b.text)
-		}
-		if len(b.signature) > 0 {
-			dst = e.begin(dst, b, chat.DeltaSignature)
-			dst = append(dst, '"')
-			dst = append(dst, b.signature...)
-			dst = append(dst, "\"}}\n\n"...)
-			e.release(&b.signature)
-		}
-		if !b.complete && !(b.done() && len(e.queue) > 0) {
-			return dst
-		}
+	b.id, b.name = e.id, e.name
+	dst = e.reach(dst, i)
+	if b.state == blockWaits {
+		b.id, b.name = clone(b.id), clone(b.name)
+	} else {
+		b.id, b.name = nil, nil
 	}
 	return dst
-}
-
-// close appends the end of the current block.
-func (e *streamEncoder) close(dst []byte) []byte {
-	b := &e.blocks[e.current]
-	b.state, e.current = blockClosed, none
-	dst = append(dst, "event: content_block_stop\ndata: "+`{"type":"content_block_stop","index":`...)
-	dst = strconv.AppendInt(dst, int64(b.number), 10)
-	return append(dst, "}\n\n"...)
-}
-
-// deltaKind is the kind of the deltas of a block.
-func (b *heldBlock) deltaKind() chat.DeltaKind {
-	switch b.kind {
-	case chat.ToolUse:
-		return chat.DeltaArguments
-	case chat.Thinking:
-		return chat.DeltaThinking
-	default:
-		return chat.DeltaText
-	}
-}
-
-// begin appends a delta up to the value of its piece.
-func (e *streamEncoder) begin(dst []byte, b *heldBlock, kind chat.DeltaKind) []byte {
-	dst = append(dst, "event: content_block_delta\ndata: "+`{"type":"content_block_delta","index":`...)
-	dst = strconv.AppendInt(dst, int64(b.number), 10)
-	switch kind {
-	case chat.DeltaArguments:
-		return append(dst, `,"delta":{"type":"input_json_delta","partial_json":`...)
-	case chat.DeltaThinking:
-		return append(dst, `,"delta":{"type":"thinking_delta","thinking":`...)
-	case chat.DeltaSignature:
-		return append(dst, `,"delta":{"type":"signature_delta","signature":`...)
-	default:
-		return append(dst, `,"delta":{"type":"text_delta","text":`...)
-	}
 }
 
 // belongs says that a delta is one that its block may have.
@@ -281,9 +161,9 @@ func (b *heldBlock) belongs(ev *chat.Event) bool {
 	case chat.DeltaThinking:
 		return b.kind == chat.Thinking
 	case chat.DeltaSignature:
-		return b.kind == chat.Thinking && ev.Origin == origin
+		return b.kind == chat.Thinking && ev.Origin != ""
 	case chat.DeltaRedacted:
-		return b.kind == chat.RedactedThinking && ev.Origin == origin
+		return b.kind == chat.RedactedThinking && ev.Origin != ""
 	case chat.DeltaArguments:
 		return b.kind == chat.ToolUse
 	default:
@@ -294,12 +174,19 @@ func (b *heldBlock) belongs(ev *chat.Event) bool {
 // delta appends a piece of a block, or keeps it until its block is open.
 func (e *streamEncoder) delta(dst []byte, ev *chat.Event) []byte {
 	b := e.block(ev.Index)
-	if b == nil || ev.Text.Empty() || !b.belongs(ev) || b.complete {
+	if b == nil || b.complete {
+		return dst
+	}
+	if ev.Delta == chat.DeltaCitation {
+		return e.cite(dst, ev, b)
+	}
+	if ev.Text.Empty() || !b.belongs(ev) {
 		return dst
 	}
 	switch b.kind {
 	case chat.RedactedThinking:
-		return e.hold(dst, &b.text, ev.Text)
+		b.maker = ev.Origin
+		return e.hold(dst, &b.text, ev.Text.Inner())
 	case chat.ToolUse:
 		if !b.arguments.scan(ev.Text) {
 			return dst // White space before or behind the arguments.
@@ -309,32 +196,35 @@ func (e *streamEncoder) delta(dst []byte, ev *chat.Event) []byte {
 	switch {
 	case b.state == blockClosed:
 		return dst
+	case ev.Delta == chat.DeltaSignature && (b.state != blockOpen || ev.Origin != origin):
+		b.maker = ev.Origin
+		return e.hold(dst, &b.signature, ev.Text.Inner())
 	case b.state == blockOpen:
 		dst = e.begin(dst, b, ev.Delta)
 		dst = append(dst, ev.Text...)
 		return append(dst, "}}\n\n"...)
-	case ev.Delta == chat.DeltaSignature:
-		return e.hold(dst, &b.signature, ev.Text)
 	default:
-		return e.hold(dst, &b.text, ev.Text)
+		return e.hold(dst, &b.text, ev.Text.Inner())
 	}
 }
 
-// hold keeps a piece. Too many of them end the stream.
-func (e *streamEncoder) hold(dst []byte, at *[]byte, l chat.Literal) []byte {
-	in := l.Inner()
-	if e.held += len(in); e.held > maxHeld {
-		e.ended = true
-		return appendStreamError(dst, chat.BadAnswer("the upstream's stream interleaves more content than can be held back"))
+// cite appends a citation of a text, or keeps it until its block is open.
+func (e *streamEncoder) cite(dst []byte, ev *chat.Event, b *heldBlock) []byte {
+	if b.kind != chat.Text || ev.Citation == nil || !citable(ev.Citation) {
+		return dst
 	}
-	*at = append(*at, in...)
-	return dst
-}
-
-// release forgets a piece that was kept and has been told.
-func (e *streamEncoder) release(at *[]byte) {
-	e.held -= len(*at)
-	*at = nil
+	dst = e.reach(dst, ev.Index)
+	switch b.state {
+	case blockOpen:
+		dst = e.begin(dst, b, chat.DeltaCitation)
+		dst = appendCitation(dst, ev.Citation)
+		return append(dst, "}}\n\n"...)
+	case blockWaits:
+		b.citations = append(b.citations, nil)
+		return e.hold(dst, &b.citations[len(b.citations)-1], appendCitation(nil, ev.Citation))
+	default:
+		return dst
+	}
 }
 
 // blockStop ends a block.

@@ -28,6 +28,11 @@ func says(i int, s string) chat.Event   { return deltaOf(i, chat.DeltaText, s) }
 func thinks(i int, s string) chat.Event { return deltaOf(i, chat.DeltaThinking, s) }
 func args(i int, s string) chat.Event   { return deltaOf(i, chat.DeltaArguments, s) }
 
+// cites is a citation of a page; of a file if the URL is empty.
+func cites(i int, url string) chat.Event {
+	return chat.Event{Kind: chat.EventDelta, Index: i, Delta: chat.DeltaCitation, Citation: &chat.Citation{URL: q(url), Quote: q("q")}}
+}
+
 var (
 	starts   = chat.Event{Kind: chat.EventStart, ID: q("msg_1")}
 	finishes = chat.Event{Kind: chat.EventFinish, Stop: chat.Stop{Reason: chat.StopEnd}}
@@ -72,7 +77,10 @@ func short(t *testing.T, client []byte) string {
 		case "content_block_delta":
 			word = ""
 			for key, value := range doc.Get("delta").Members {
-				if !key.Is("type") {
+				switch {
+				case key.Is("citation"):
+					word = "[" + value.Get("url").Text() + "]"
+				case !key.Is("type"):
 					word = string(value.Literal().Inner())
 				}
 			}
@@ -122,10 +130,47 @@ func TestEncodeStreams(t *testing.T) {
 
 		{"thinking", []chat.Event{starts, begins(0, chat.Thinking), thinks(0, "hm"), signature(0, origin), ends(0), begins(1, chat.Text), says(1, "a"), ends(1), finishes, over}, "start <0 thinking hm sig > <1 text a > end_turn 0/0 end"},
 		{"omitted thinking", []chat.Event{starts, begins(0, chat.Thinking), signature(0, origin), ends(0), finishes, over}, "start <0 thinking sig > end_turn 0/0 end"},
-		{"foreign signature", []chat.Event{starts, begins(0, chat.Thinking), thinks(0, "hm"), signature(0, "gemini"), ends(0), finishes, over}, "start <0 thinking hm > end_turn 0/0 end"},
-		{"foreign signature alone", []chat.Event{starts, begins(0, chat.Thinking), signature(0, "gemini"), ends(0), finishes, over}, "start end_turn 0/0 end"},
+		{"foreign signature", []chat.Event{starts, begins(0, chat.Thinking), thinks(0, "hm"), signature(0, "gemini"), ends(0), finishes, over}, "start <0 thinking hm aigw1.gemini.sig > end_turn 0/0 end"},
+		{"foreign signature alone", []chat.Event{starts, begins(0, chat.Thinking), signature(0, "gemini"), ends(0), finishes, over}, "start <0 thinking aigw1.gemini.sig > end_turn 0/0 end"},
+		{"foreign signature in pieces, before the text", []chat.Event{starts, begins(0, chat.Thinking), signature(0, "gemini"), thinks(0, "hm"), signature(0, "gemini"), ends(0), finishes, over}, "start <0 thinking hm aigw1.gemini.sigsig > end_turn 0/0 end"},
+		{"signature of no maker", []chat.Event{starts, begins(0, chat.Thinking), thinks(0, "hm"), signature(0, ""), ends(0), finishes, over}, "start <0 thinking hm > end_turn 0/0 end"},
+		{
+			"foreign signature that waits",
+			[]chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.Thinking), thinks(1, "h"), signature(1, "gemini"), ends(0), thinks(1, "m"), ends(1), finishes, over},
+			"start <0 tool_use id0 f0 { > <1 thinking h m aigw1.gemini.sig > tool_use 0/0 end",
+		},
+		{
+			"signature of a call",
+			[]chat.Event{starts, begins(0, chat.ToolUse), signature(0, "gemini"), args(0, "{}"), ends(0), begins(1, chat.ToolUse), args(1, "{}"), ends(1), finishes, over},
+			"start <0 thinking aigw1.gemini.sig > <1 tool_use id0 f0 {} > <2 tool_use id1 f1 {} > tool_use 0/0 end",
+		},
+		{
+			"signature of a call that waits",
+			[]chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.ToolUse), signature(1, "gemini"), args(1, "{}"), ends(1), args(0, "}"), ends(0), finishes, over},
+			"start <0 tool_use id0 f0 { } > <1 thinking aigw1.gemini.sig > <2 tool_use id1 f1 {} > tool_use 0/0 end",
+		},
+		{"signature of a call that comes late", []chat.Event{starts, begins(0, chat.ToolUse), args(0, "{}"), signature(0, "gemini"), ends(0), finishes, over}, "start <0 tool_use id0 f0 {} > tool_use 0/0 end"},
+		{"signature of a call by another maker", []chat.Event{starts, begins(0, chat.ToolUse), signature(0, foreign), ends(0), finishes, over}, "start <0 tool_use id0 f0 > tool_use 0/0 end"},
+		{"a call, counts and heartbeats", []chat.Event{starts, begins(0, chat.ToolUse), usage, beats, signature(0, "gemini"), args(0, "{}"), ends(0), finishes, over}, "start ping <0 thinking aigw1.gemini.sig > <1 tool_use id0 f0 {} > tool_use 3/4 end"},
+		{"an error behind the start of a call", []chat.Event{starts, begins(0, chat.ToolUse), {Kind: chat.EventError, Err: &chat.Error{}}}, "start error"},
+		{"calls begin in their order", []chat.Event{starts, begins(0, chat.ToolUse), begins(1, chat.Text), says(1, "a"), finishes, over}, "start <0 tool_use id0 f0 > <1 text a > tool_use 0/0 end"},
+
+		{"citations", []chat.Event{starts, begins(0, chat.Text), says(0, "a"), cites(0, "https://a"), cites(0, "https://b"), says(0, "b"), ends(0), finishes, over}, "start <0 text a [https://a] [https://b] b > end_turn 0/0 end"},
+		{"citation without a page", []chat.Event{starts, begins(0, chat.Text), says(0, "a"), cites(0, ""), ends(0), finishes, over}, "start <0 text a > end_turn 0/0 end"},
+		{"citation of a block of another kind", []chat.Event{starts, begins(0, chat.Thinking), thinks(0, "a"), cites(0, "https://a"), ends(0), finishes, over}, "start <0 thinking a > end_turn 0/0 end"},
+		{
+			"citations that wait",
+			[]chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.Text), says(1, "a"), cites(1, "https://a"), args(0, "}"), ends(0), cites(1, "https://b"), ends(1), finishes, over},
+			"start <0 tool_use id0 f0 { } > <1 text a [https://a] [https://b] > tool_use 0/0 end",
+		},
+		{
+			"too many citations that wait",
+			[]chat.Event{starts, begins(0, chat.ToolUse), args(0, "{"), begins(1, chat.Text), cites(1, "https://"+strings.Repeat("a", maxHeld)), ends(1), ends(0), finishes, over},
+			"start <0 tool_use id0 f0 { error",
+		},
 		{"sealed thinking", []chat.Event{starts, begins(0, chat.RedactedThinking), redacted(0, origin), ends(0), finishes, over}, "start <0 redacted_thinking > end_turn 0/0 end"},
-		{"foreign sealed thinking", []chat.Event{starts, begins(0, chat.RedactedThinking), redacted(0, "gemini"), ends(0), finishes, over}, "start end_turn 0/0 end"},
+		{"foreign sealed thinking", []chat.Event{starts, begins(0, chat.RedactedThinking), redacted(0, "gemini"), ends(0), finishes, over}, "start <0 redacted_thinking > end_turn 0/0 end"},
+		{"sealed thinking of no maker", []chat.Event{starts, begins(0, chat.RedactedThinking), redacted(0, ""), ends(0), finishes, over}, "start end_turn 0/0 end"},
 
 		{
 			"calls one after the other",

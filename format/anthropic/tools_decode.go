@@ -76,7 +76,9 @@ func (d *requestDecoder) addTool(v tape.Value, number int) error {
 	case kind.Exists() && kind.Kind() != tape.String:
 		return wrong("type", "a string")
 	case kind.Exists() && !kind.Is("custom"):
-		d.r.Tools = append(d.r.Tools, chat.Tool{Name: name.Literal(), Cache: cache.Raw(), Type: kind.Text(), Raw: v.Raw()})
+		d.r.Tools = append(d.r.Tools, chat.Tool{
+			Name: name.Literal(), Cache: cache.Raw(), Type: kind.Text(), Raw: v.Raw(), Server: serverKind(kind.Text()),
+		})
 		return nil
 	case name.Literal().Empty():
 		return wrong("name", "a string with the tool's name")

@@ -1,17 +1,16 @@
 package anthropic
 
 import (
-	"bytes"
 	"hash/maphash"
 	"strconv"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
-// The rules of turns (translation.md §4.2, §4.3). Anthropic wants user and
-// assistant in turn, a user first, no empty text, and the results of an answer's
-// calls at the start of the turn that follows it: one for each call. The turns
-// of a request are first planned, so that the writing is straight.
+// The rules of turns. Anthropic wants user and assistant in turn, a user first, no
+// empty text, and the results of an answer's calls at the start of the turn that
+// follows it: one for each call. Some models take turns of the system between
+// them. The turns of a request are first planned, so that the writing is straight.
 
 // form is how a block is written.
 type form uint8
@@ -37,8 +36,8 @@ type piece struct {
 
 // plannedTurn is pieces[from:to] of a plan.
 type plannedTurn struct {
-	assistant bool
-	from, to  int
+	role     chat.Role
+	from, to int
 }
 
 // plan is the conversation as it will be written.
@@ -47,6 +46,9 @@ type plan struct {
 	turns  []plannedTurn
 	// bare says that no user turn comes first, so that one must be made up.
 	bare bool
+	// continues says that the conversation ends with an answer that the model does
+	// not take as the beginning of its own, so that the user must ask for more.
+	continues bool
 	// hasTools says that there are calls or results of tools.
 	hasTools bool
 
@@ -86,9 +88,14 @@ func (e *requestEncoder) planTurns() {
 		i = end
 	}
 	e.planQuestions(nil) // The results of calls in the very last answer.
-	e.bare = len(e.turns) == 0 || e.turns[0].assistant
+	e.bare = len(e.turns) == 0 || e.turns[0].role == chat.Assistant
 	if e.bare {
 		e.lost(chat.Loss{Path: "messages (no user first)", Reason: chat.Approximated})
+	}
+	last := len(e.turns) - 1
+	e.continues = e.to.Can.NoPrefill && last >= 0 && e.turns[last].role == chat.Assistant
+	if e.continues {
+		e.lost(chat.Loss{Path: "messages (prefill)", Reason: chat.Approximated, Meaning: true})
 	}
 }
 
@@ -141,6 +148,9 @@ func (e *requestEncoder) planAnswers(turns []chat.Turn) {
 				continue
 			}
 			p := piece{block: b}
+			if len(b.Citations) > 0 && !e.own {
+				e.drop("citations") // They point to blocks that only their maker has.
+			}
 			if b.Kind == chat.ToolUse {
 				p.id = e.uniqueID(b.ID)
 				e.calls = append(e.calls, len(e.pieces))
@@ -149,7 +159,7 @@ func (e *requestEncoder) planAnswers(turns []chat.Turn) {
 			e.pieces = append(e.pieces, p)
 		}
 	}
-	e.closeTurn(true, from)
+	e.closeTurn(chat.Assistant, from)
 }
 
 // leaveOut reports a block of an answer that is not written.
@@ -184,102 +194,74 @@ func (e *requestEncoder) uniqueID(l chat.Literal) chat.Literal {
 	}
 }
 
-// planQuestions plans what stands between two answers as one turn: the results
-// of the calls first, in their order, then all the rest.
+// planQuestions plans what stands between two answers: the results of the calls
+// first, in their order, then all the rest. Instructions get a turn of their own
+// behind the user's where the model takes them, and else their place in it.
 func (e *requestEncoder) planQuestions(turns []chat.Turn) {
 	from := len(e.pieces)
 	e.planResults(turns)
+	if e.to.Can.MidSystem {
+		e.planRoles(turns, chat.User, asSystem)
+		e.closeTurn(chat.User, from)
+		e.planInstructions(turns, from)
+	} else {
+		e.planRoles(turns, everyRole, asSystem)
+		e.closeTurn(chat.User, from)
+	}
+	e.calls, e.results = e.calls[:0], e.results[:0]
+	clear(e.index)
+}
+
+// everyRole stands for all roles.
+const everyRole = chat.Role(0xff)
+
+// planRoles plans the blocks of one role, or of all; those of the system in the
+// form instructions. What is left of an answer that vanishes is reported.
+func (e *requestEncoder) planRoles(turns []chat.Turn, role chat.Role, instructions form) {
 	for t := range turns {
+		if speaks := turns[t].Role; role != everyRole && role != speaks && !(role == chat.User && speaks == chat.Assistant) {
+			continue
+		}
 		blocks := turns[t].Blocks
 		for i := range blocks {
 			switch turns[t].Role {
 			case chat.User:
 				e.planUser(&blocks[i])
 			case chat.System:
-				e.planSystem(&blocks[i])
+				e.planSystem(&blocks[i], instructions)
 			default:
 				e.leaveOut(&blocks[i])
 			}
 		}
 	}
-	e.closeTurn(false, from)
-	e.calls, e.results = e.calls[:0], e.results[:0]
-	clear(e.index)
+}
+
+// planInstructions plans instructions in the middle as a turn of their own, which
+// Anthropic takes directly behind a user's turn only. Where none is, the
+// instructions become one. The user's turn began with piece number from.
+func (e *requestEncoder) planInstructions(turns []chat.Turn, from int) {
+	at := len(e.pieces)
+	if at == from {
+		e.planRoles(turns, chat.System, asSystem)
+		e.closeTurn(chat.User, at)
+		return
+	}
+	e.planRoles(turns, chat.System, asIs)
+	e.closeTurn(chat.System, at)
 }
 
 // closeTurn makes the pieces from a number on a turn, or part of the last one if
 // that has the same role.
-func (e *requestEncoder) closeTurn(assistant bool, from int) {
+func (e *requestEncoder) closeTurn(role chat.Role, from int) {
 	to := len(e.pieces)
 	if from == to {
 		return
 	}
-	if last := len(e.turns) - 1; last >= 0 && e.turns[last].assistant == assistant {
+	if last := len(e.turns) - 1; last >= 0 && e.turns[last].role == role {
 		e.turns[last].to = to
 		return
 	}
-	e.turns = append(e.turns, plannedTurn{assistant: assistant, from: from, to: to})
-}
-
-// fewCalls is up to how many calls are searched one by one.
-const fewCalls = 8
-
-// planResults plans the results of the latest calls. Of several for one call the
-// last one counts.
-func (e *requestEncoder) planResults(turns []chat.Turn) {
-	if len(e.calls) == 0 {
-		return
-	}
-	e.results = append(e.results[:0], make([]*chat.Block, len(e.calls))...)
-	if len(e.calls) > fewCalls {
-		if e.index == nil {
-			e.index = make(map[string]int, len(e.calls))
-		}
-		for i, call := range e.calls {
-			e.index[string(unescaped(e.pieces[call].block.ID))] = i
-		}
-	}
-	for t := range turns {
-		blocks := turns[t].Blocks
-		for i := range blocks {
-			if blocks[i].Kind != chat.ToolResult {
-				continue
-			}
-			call := e.findCall(blocks[i].ID)
-			if call == none {
-				continue
-			}
-			if e.results[call] != nil {
-				e.drop("tool_result (repeated)")
-			}
-			e.results[call] = &blocks[i]
-		}
-	}
-	for i, result := range e.results {
-		call := e.pieces[e.calls[i]]
-		if result == nil {
-			e.lost(chat.Loss{Path: "tool_use (without a result)", Reason: chat.Approximated})
-			e.pieces = append(e.pieces, piece{block: call.block, id: call.id, form: asMissing})
-			continue
-		}
-		e.pieces = append(e.pieces, piece{block: result, id: call.id})
-	}
-}
-
-// findCall returns which of the latest calls has an id; none if none has.
-func (e *requestEncoder) findCall(id chat.Literal) int {
-	if len(e.calls) > fewCalls {
-		if i, ok := e.index[string(unescaped(id))]; ok {
-			return i
-		}
-		return none
-	}
-	for i, call := range e.calls {
-		if sameText(e.pieces[call].block.ID, id) {
-			return i
-		}
-	}
-	return none
+	e.turns = append(e.turns, plannedTurn{role: role, from: from, to: to})
 }
 
 // planUser plans a block of the user's.
@@ -310,12 +292,12 @@ func (e *requestEncoder) planUser(b *chat.Block) {
 }
 
 // planSystem plans instructions in the middle of the conversation.
-func (e *requestEncoder) planSystem(b *chat.Block) {
+func (e *requestEncoder) planSystem(b *chat.Block, as form) {
 	switch {
 	case b.Kind != chat.Text:
 		e.drop("system." + kindOrType(b))
 	case !b.Text.Blank():
-		e.pieces = append(e.pieces, piece{block: b, form: asSystem})
+		e.pieces = append(e.pieces, piece{block: b, form: as})
 	}
 }
 
@@ -332,42 +314,17 @@ func (p *piece) isThought() bool {
 // loopHasThinking says that every answer of the step that the model is in begins
 // with its thinking. A step begins with a user turn that is more than results.
 func (e *requestEncoder) loopHasThinking() bool {
+	if e.continues {
+		return true
+	}
 	for i := len(e.turns) - 1; i >= 0; i-- {
 		first := &e.pieces[e.turns[i].from]
-		switch {
-		case e.turns[i].assistant && !first.isThought():
+		switch role := e.turns[i].role; {
+		case role == chat.Assistant && !first.isThought():
 			return false
-		case !e.turns[i].assistant && !first.isResult():
+		case role == chat.User && !first.isResult():
 			return true
 		}
 	}
 	return true
-}
-
-// trimEnd returns a literal without the white space at its end.
-func trimEnd(l chat.Literal) chat.Literal {
-	in := l.Inner()
-	for {
-		switch n := len(in); {
-		case n >= 1 && in[n-1] == ' ':
-			in = in[:n-1]
-		case n >= 2 && in[n-2] == '\\' && bytes.IndexByte([]byte("ntr"), in[n-1]) >= 0 && !escaped(in[:n-2]):
-			in = in[:n-2]
-		case len(in)+2 == len(l):
-			return l
-		default:
-			out := make(chat.Literal, 0, len(in)+2)
-			return append(append(append(out, '"'), in...), '"')
-		}
-	}
-}
-
-// escaped says that the character behind text is escaped: that text ends in an
-// odd number of backslashes.
-func escaped(text []byte) bool {
-	n := len(text)
-	for n > 0 && text[n-1] == '\\' {
-		n--
-	}
-	return (len(text)-n)%2 == 1
 }

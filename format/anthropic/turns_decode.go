@@ -22,6 +22,9 @@ type turnDecoder struct {
 	from   int
 	// contents holds the content of tool results.
 	contents []chat.Block
+	// carried is the signature of the next call in the open turn; nil if it has
+	// none.
+	carried chat.Literal
 	// added are the tools that system turns in the middle define.
 	added []tape.Value
 }
@@ -101,6 +104,7 @@ func (d *turnDecoder) message(v tape.Value) error {
 	if err := d.content(m.content, role); err != nil {
 		return err
 	}
+	d.addCarried()
 	end := len(d.blocks)
 	blocks := d.blocks[d.from:end:end]
 	if role == chat.System && len(d.r.Turns) == 0 {
@@ -150,7 +154,7 @@ func (d *requestDecoder) instructions(v tape.Value) error {
 			if !b.kind.Is("text") {
 				return b.mustBe(".type", "text: instructions hold nothing else")
 			}
-			if err := d.text(&b); err != nil {
+			if err := d.text(&b, chat.System); err != nil {
 				return err
 			}
 			at.number++

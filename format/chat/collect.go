@@ -144,6 +144,10 @@ func (r *Response) Replay(yield func(ev *Event) bool) {
 // replayBlock returns the events of block b, which has number i.
 func replayBlock(i int, b *Block) []Event {
 	events := []Event{{Kind: EventBlockStart, Index: i, Block: b.Kind, ID: b.ID, Name: b.Name, Origin: b.Origin}}
+	signature := Event{Kind: EventDelta, Delta: DeltaSignature, Index: i, Text: b.Signature, Origin: b.Origin}
+	if b.Signature != nil && b.Kind == ToolUse {
+		events = append(events, signature)
+	}
 	delta := Event{Kind: EventDelta, Index: i, Text: b.Text}
 	switch b.Kind {
 	case Thinking:
@@ -167,8 +171,8 @@ func replayBlock(i int, b *Block) []Event {
 	for j := range b.Citations {
 		events = append(events, Event{Kind: EventDelta, Delta: DeltaCitation, Index: i, Citation: &b.Citations[j]})
 	}
-	if b.Signature != nil {
-		events = append(events, Event{Kind: EventDelta, Delta: DeltaSignature, Index: i, Text: b.Signature, Origin: b.Origin})
+	if b.Signature != nil && b.Kind != ToolUse {
+		events = append(events, signature)
 	}
 	return append(events, Event{Kind: EventBlockStop, Index: i})
 }

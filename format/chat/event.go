@@ -39,7 +39,9 @@ const (
 	DeltaText DeltaKind = iota + 1
 	// DeltaThinking continues a thinking block.
 	DeltaThinking
-	// DeltaSignature brings the signature of a thinking block or a tool call.
+	// DeltaSignature brings the signature of a thinking block, or of a tool call:
+	// there it comes first, before the arguments, for clients whose format has
+	// to tell it in front of the call.
 	DeltaSignature
 	// DeltaArguments continues a tool call's arguments: Text is a literal whose
 	// value is a fragment of the arguments' JSON text.

@@ -345,6 +345,10 @@ type Target struct {
 	// ReasoningContent makes Chat encoders send the thinking of earlier turns back
 	// as reasoning_content, for servers that demand it.
 	ReasoningContent bool
+	// ReasoningDetails makes Chat encoders send signed thinking of earlier turns
+	// that came as reasoning_details back in that form, for servers that made it
+	// (OpenRouter).
+	ReasoningDetails bool
 	// OwnSchemas makes Gemini encoders convert JSON Schemas into Gemini's own, for
 	// servers that do not know parametersJsonSchema and responseJsonSchema.
 	OwnSchemas bool

@@ -12,6 +12,8 @@ type Response struct {
 	Blocks []Block
 	Stop   Stop
 	Usage  Usage
+	// Lost is what the decoder left out, such as a second choice.
+	Lost Report
 }
 
 // StopReason says why the model stopped.

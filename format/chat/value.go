@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"bytes"
+	"math"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -34,14 +36,42 @@ type Number []byte
 func NumberOf(n int64) Number { return strconv.AppendInt(nil, n, 10) }
 
 // Int returns the number as an integer; ok is false if it is absent, has a
-// fraction or does not fit.
+// fraction or does not fit. An integer may be written as a fraction or with an
+// exponent, as in 100.0 and 1e3, if it is not above 2^53.
 func (n Number) Int() (i int64, ok bool) {
-	i, err := strconv.ParseInt(string(n), 10, 64)
-	return i, err == nil
+	if len(n) == 0 {
+		return 0, false // An error would cost an allocation.
+	}
+	if !bytes.ContainsAny(n, ".eE") {
+		i, err := strconv.ParseInt(string(n), 10, 64)
+		return i, err == nil
+	}
+	const exact = 1 << 53
+	f, err := strconv.ParseFloat(string(n), 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// Whole returns the number written as an integer without fraction and exponent;
+// ok is as for Int. A number that is written so already is returned as it is.
+func (n Number) Whole() (whole Number, ok bool) {
+	i, ok := n.Int()
+	if !ok {
+		return nil, false
+	}
+	if !bytes.ContainsAny(n, ".eE") {
+		return n, true
+	}
+	return NumberOf(i), true
 }
 
 // Float returns the number as a float; ok is false if it is absent.
 func (n Number) Float() (f float64, ok bool) {
+	if len(n) == 0 {
+		return 0, false
+	}
 	f, err := strconv.ParseFloat(string(n), 64)
 	return f, err == nil
 }

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -88,12 +89,23 @@ func TestNumber(t *testing.T) {
 		{"9007199254740993", 9007199254740993, true, 9007199254740992, true},
 		{"99999999999999999999", 0, false, 1e20, true},
 		{"", 0, false, 0, false},
+		{"100.0", 100, true, 100, true},
+		{"-1e3", -1000, true, -1000, true},
+		{"1.5E1", 15, true, 15, true},
+		{"1e300", 0, false, 1e300, true},
+		{"9007199254740994.0", 0, false, 9007199254740994, true},
+		{"1e400", 0, false, math.Inf(1), false},
 	} {
 		if i, ok := Number(tc.number).Int(); ok != tc.isInt || ok && i != tc.i {
 			t.Errorf("%s as an integer: %d %t", tc.number, i, ok)
 		}
 		if f, ok := Number(tc.number).Float(); ok != tc.ok || f != tc.f {
 			t.Errorf("%s as a float: %v %t", tc.number, f, ok)
+		}
+	}
+	for number, want := range map[string]string{"7": "7", "100.0": "100", "2e3": "2000", "0.5": "", "": ""} {
+		if whole, ok := Number(number).Whole(); string(whole) != want || ok != (want != "") {
+			t.Errorf("%s as a whole number: %s %t", number, whole, ok)
 		}
 	}
 	if got := string(NumberOf(-42)); got != "-42" {

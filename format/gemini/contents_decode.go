@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 
@@ -164,6 +163,18 @@ func (p *part) readMembers(v tape.Value) {
 	}
 }
 
+// says says that a part holds a text, if only the signature of an empty one: Go's
+// SDK leaves out empty texts.
+func (p *part) says() bool { return p.text.Exists() || !p.signature.Literal().Empty() }
+
+// speak makes the text of a part that of a block, which is a thought or not.
+func (p *part) speak(b *chat.Block) {
+	b.Text = orEmpty(p.text.Literal())
+	if p.thought {
+		b.Kind, b.Origin = chat.Thinking, origin
+	}
+}
+
 // readPart reads one part into the open turn.
 func (d *requestDecoder) readPart(v tape.Value, role chat.Role) error {
 	if v.Kind() != tape.Object {
@@ -192,163 +203,18 @@ func (d *requestDecoder) readPart(v tape.Value, role chat.Role) error {
 		err = fileData(&b, p.file, d.partPath(".fileData"))
 	case p.other.Exists():
 		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, format.Bounded(p.word, 64), v.Raw(), origin
-	case p.text.Kind() == tape.String:
-		b.Text = p.text.Literal()
-		if p.thought {
-			b.Kind, b.Origin = chat.Thinking, origin
-			if role != chat.Assistant {
-				return nil // Only the model thinks.
-			}
-		}
-	case p.text.Exists():
+	case p.text.Exists() && p.text.Kind() != tape.String:
 		err = mustBe(d.partPath(".text"), "a string")
-	case b.Signature != nil:
-		b.Text = chat.Literal(`""`)
+	case !p.says():
+		return nil
+	case p.thought && role != chat.Assistant:
+		return nil // Only the model thinks.
 	default:
-		return nil // Nothing is said.
+		p.speak(&b)
 	}
 	if b.Signature != nil {
-		b.Origin = origin
+		b.Origin, b.Signature = readSignature(b.Signature)
 	}
 	d.blocks = append(d.blocks, b)
 	return err
-}
-
-// call reads a call of a function. Calls without an id get one by their place,
-// which is the same whenever the conversation is sent again.
-func (d *requestDecoder) call(b *chat.Block, v tape.Value) error {
-	b.Kind = chat.ToolUse
-	err := members(v, d.partPath(".functionCall"), func(word string, v tape.Value) error {
-		switch word {
-		case "id":
-			b.ID = v.Literal()
-		case "name":
-			b.Name = v.Literal()
-		case "args":
-			if v.Kind() != tape.Object {
-				return mustBe(d.partPath(".functionCall.args"), "an object")
-			}
-			b.Arguments.Object = v.Raw()
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if b.Name.Empty() {
-		return mustBe(d.partPath(".functionCall.name"), "a string with the function's name")
-	}
-	if b.ID.Empty() {
-		b.ID = d.madeID(b.Name)
-	}
-	if len(d.calls) == maxCalls {
-		return chat.Invalid("contents", fmt.Sprintf("a content has at most %d function calls", maxCalls))
-	}
-	d.calls = append(d.calls, len(d.blocks))
-	return nil
-}
-
-// madeID is the id of a call that the client gave none.
-func (d *requestDecoder) madeID(name chat.Literal) chat.Literal {
-	d.made++
-	seed := append(strconv.AppendInt(nil, int64(d.made), 10), unescaped(name)...)
-	return chat.Quote("call_" + digest(24, seed))
-}
-
-// response reads the result of a call.
-func (d *requestDecoder) response(b *chat.Block, v tape.Value) error {
-	b.Kind = chat.ToolResult
-	var parts tape.Value
-	err := members(v, d.partPath(".functionResponse"), func(word string, v tape.Value) error {
-		switch word {
-		case "id":
-			b.ID = v.Literal()
-		case "name":
-			b.Name = v.Literal()
-		case "response":
-			b.Content = append(b.Content, resultText(v)...)
-		case "parts":
-			parts = v
-		case "willContinue", "scheduling":
-			d.extra("contents[].parts[].functionResponse."+word, v)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for element := range list(parts).each {
-		if d.count++; d.count > maxBlocks {
-			return chat.Invalid("contents", fmt.Sprintf("a request has at most %d parts", maxBlocks))
-		}
-		var p part
-		p.readMembers(element)
-		var medium chat.Block
-		path := d.partPath(".functionResponse.parts[]")
-		switch {
-		case p.inline.Exists():
-			err = inlineData(&medium, p.inline, path+".inlineData")
-		case p.file.Exists():
-			err = fileData(&medium, p.file, path+".fileData")
-		default:
-			err = mustBe(path, "an object with inlineData or fileData")
-		}
-		if err != nil {
-			return err
-		}
-		b.Content = append(b.Content, medium)
-	}
-	b.ID = d.answered(b)
-	return nil
-}
-
-// resultText returns the text of a result: that under "output", where the
-// documentation wants it, or the whole object.
-func resultText(v tape.Value) []chat.Block {
-	if v.Kind() == tape.Object && v.Len() == 1 {
-		if output := v.Get("output"); output.Kind() == tape.String {
-			if output.Is("") {
-				return nil
-			}
-			return []chat.Block{{Kind: chat.Text, Text: output.Literal()}}
-		}
-	}
-	if text := v.Literal(); text != nil {
-		return []chat.Block{{Kind: chat.Text, Text: text}}
-	}
-	return []chat.Block{{Kind: chat.Text, Text: chat.AppendQuoted(nil, v.Raw())}}
-}
-
-// answered returns the id of the call that a result is for, and takes the call
-// off the list: the one with the same id, or else the first one of that name, or
-// else the first one. A result that follows no call keeps what it has.
-func (d *requestDecoder) answered(b *chat.Block) chat.Literal {
-	found := none
-	for i, number := range d.calls {
-		call := &d.blocks[number]
-		if !b.ID.Empty() && sameText(call.ID, b.ID) {
-			found = i
-			break
-		}
-		if found == none && sameText(call.Name, b.Name) && (b.ID.Empty() || isMade(call.ID)) {
-			found = i
-		}
-	}
-	if found == none && b.ID.Empty() && len(d.calls) > 0 {
-		found = 0
-	}
-	if found == none {
-		if b.ID.Empty() {
-			return d.madeID(b.Name)
-		}
-		return b.ID
-	}
-	id := d.blocks[d.calls[found]].ID
-	d.calls = append(d.calls[:found], d.calls[found+1:]...)
-	return id
-}
-
-// isMade says that an id looks like one that madeID made.
-func isMade(id chat.Literal) bool {
-	return len(id) == len(`"call_"`)+24 && bytes.HasPrefix(id, []byte(`"call_`))
 }

@@ -43,7 +43,7 @@ func FuzzDecodeRequest(f *testing.F) {
 			return
 		}
 		for _, from := range []string{origin, "openai_chat"} {
-			for _, to := range []chat.Target{{Model: "gemini-3-pro"}, {Model: "gemini-2.5-flash", OwnSchemas: true}} {
+			for _, to := range []chat.Target{target("gemini-3-pro"), ownSchemas(target("gemini-2.5-flash"))} {
 				r.Format = from
 				var b format.Body
 				if _, err := (GenerateContent{}).EncodeRequest(&b, r, to); err != nil {

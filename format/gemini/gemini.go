@@ -19,6 +19,10 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
+func init() {
+	format.RegisterChat(format.Gemini, GenerateContent{})
+}
+
 // GenerateContent is the codec of the Gemini format. The zero value is ready for
 // use, also concurrently.
 type GenerateContent struct{}

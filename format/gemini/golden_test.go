@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/anthropic"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
@@ -123,6 +124,23 @@ func decode(t testing.TB, doc string) *chat.Request {
 	return r
 }
 
+// target is an upstream's model with what is known of it.
+func target(model string) chat.Target {
+	return chat.Target{Model: model, Can: capability.Of(model)}
+}
+
+// named is a target that remembers the names of tools that were changed.
+func named(to chat.Target) chat.Target {
+	to.Names = new(chat.Names)
+	return to
+}
+
+// ownSchemas is a target that knows Gemini's own schemas only.
+func ownSchemas(to chat.Target) chat.Target {
+	to.OwnSchemas = true
+	return to
+}
+
 // encode encodes a request, and checks that it stays as it was.
 func encode(t testing.TB, r *chat.Request, to chat.Target) ([]byte, chat.Report) {
 	t.Helper()
@@ -143,7 +161,7 @@ func encode(t testing.TB, r *chat.Request, to chat.Target) ([]byte, chat.Report)
 // What is decoded and encoded again means the same.
 func TestGoldenRequests(t *testing.T) {
 	cases(t, "request.json", func(t *testing.T, dir string, content []byte) {
-		to := chat.Target{Model: "gemini-3-flash"}
+		to := target("gemini-3-flash")
 		once, report := encode(t, decode(t, string(content)), to)
 		golden(t, dir, "upstream_request.golden.json", pretty(t, once))
 		golden(t, dir, "report.golden.txt", []byte(paths(report)))
@@ -166,11 +184,11 @@ func TestGoldenForeignRequests(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			doc, report := encode(t, r, chat.Target{Model: "gemini-3-pro-preview", Names: new(chat.Names)})
+			doc, report := encode(t, r, named(target("gemini-3-pro-preview")))
 			golden(t, dir, "upstream_request.golden.json", pretty(t, doc))
 			golden(t, dir, "report.golden.txt", []byte(paths(report)))
 			checkTurns(t, parse(t, string(doc)))
-			doc, _ = encode(t, r, chat.Target{Model: "gemini-2.5-flash", OwnSchemas: true})
+			doc, _ = encode(t, r, ownSchemas(target("gemini-2.5-flash")))
 			golden(t, dir, "upstream_request_25.golden.json", pretty(t, doc))
 			checkTurns(t, parse(t, string(doc)))
 		})
@@ -333,6 +351,9 @@ func describe(ev *chat.Event) string {
 	case chat.EventBlockStart:
 		return strings.TrimSpace(fmt.Sprintf("block %d %s %s %s", ev.Index, kindNames[ev.Block], []byte(ev.ID), []byte(ev.Name)))
 	case chat.EventDelta:
+		if c := ev.Citation; c != nil {
+			return fmt.Sprintf("delta %d citation %s %s %d-%d", ev.Index, []byte(c.URL), []byte(c.Title), c.Start, c.End)
+		}
 		kind := [...]string{
 			chat.DeltaText: "text", chat.DeltaThinking: "thinking", chat.DeltaSignature: "signature",
 			chat.DeltaArguments: "arguments", chat.DeltaRefusal: "refusal", chat.DeltaRedacted: "redacted",

@@ -6,12 +6,13 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/schema"
 )
 
 // EncodeRequest implements format.RequestCodec. The model and whether a stream
 // is wanted are not in the body: they belong into the path.
 func (GenerateContent) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (chat.Report, error) {
-	e := requestEncoder{b: b, r: r, to: to, own: r.Format == origin, model: generationOf(to.Model)}
+	e := requestEncoder{b: b, r: r, to: to, own: r.Format == origin}
 	e.planTurns()
 	if e.err != nil {
 		return e.report, e.err
@@ -33,7 +34,6 @@ type requestEncoder struct {
 	b      *format.Body
 	r      *chat.Request
 	to     chat.Target
-	model  generation
 	report chat.Report
 	err    error
 	// own says that the request came in this very format, so that what has no
@@ -41,6 +41,8 @@ type requestEncoder struct {
 	own bool
 	// configured says that generationConfig has begun.
 	configured bool
+	// schemas is what the conversions of schemas may still cost.
+	schemas schema.Budget
 
 	plan
 }
@@ -126,145 +128,6 @@ func (e *requestEncoder) uncached(b *chat.Block) {
 	if b.Cache != nil {
 		e.drop("cache_control")
 	}
-}
-
-// config begins a member of generationConfig.
-func (e *requestEncoder) config(name string) {
-	if e.configured {
-		e.field(name)
-		return
-	}
-	e.configured = true
-	e.field("generationConfig")
-	e.b.Str(`{"`)
-	e.b.Str(name)
-	e.b.Str(`":`)
-}
-
-// raw writes a member of generationConfig if it has a value.
-func (e *requestEncoder) raw(name string, value []byte) {
-	if value != nil {
-		e.config(name)
-		e.b.Raw(value)
-	}
-}
-
-// generation writes what shapes the answer.
-func (e *requestEncoder) generation() {
-	r := e.r
-	e.raw("maxOutputTokens", r.MaxTokens)
-	e.sampling()
-	e.stop()
-	if r.Seed != nil {
-		if n, ok := r.Seed.Int(); ok && n == int64(int32(n)) {
-			e.raw("seed", r.Seed)
-		} else {
-			e.drop("seed")
-		}
-	}
-	if n, ok := r.N.Int(); ok && n != 1 {
-		e.raw("candidateCount", r.N)
-		if !e.own {
-			// The neutral form has one answer: the client gets the first one.
-			e.lost(chat.Loss{Path: "n", Reason: chat.Approximated, Meaning: true})
-		}
-	}
-	if r.Logprobs == chat.True {
-		e.config("responseLogprobs")
-		e.b.Str("true")
-		e.raw("logprobs", r.TopLogprobs)
-		if !e.own {
-			e.lose("logprobs") // They are not translated in answers.
-		}
-	}
-	e.output()
-	e.thinking()
-	e.others("generationConfig.")
-	if e.configured {
-		e.b.Byte('}')
-	}
-}
-
-// sampling writes the parameters of sampling.
-func (e *requestEncoder) sampling() {
-	r := e.r
-	temperature := r.Temperature
-	if f, ok := temperature.Float(); ok && f > 2 {
-		temperature = chat.Number("2")
-		e.lost(chat.Loss{Path: "temperature", Reason: chat.Clamped})
-	} else if ok && f < 0 {
-		temperature = chat.Number("0")
-		e.lost(chat.Loss{Path: "temperature", Reason: chat.Clamped})
-	}
-	for _, f := range [...]struct {
-		name, path string
-		value      chat.Number
-	}{
-		{"temperature", "temperature", temperature},
-		{"topP", "top_p", r.TopP},
-		{"topK", "top_k", r.TopK},
-		{"frequencyPenalty", "frequency_penalty", r.FrequencyPenalty},
-		{"presencePenalty", "presence_penalty", r.PresencePenalty},
-	} {
-		switch {
-		case f.value == nil:
-		case e.model.fixed():
-			e.drop(f.path)
-		default:
-			e.raw(f.name, f.value)
-		}
-	}
-}
-
-// maxStops is how many stop sequences the format takes.
-const maxStops = 5
-
-// stop writes the stop sequences.
-func (e *requestEncoder) stop() {
-	n := 0
-	for _, s := range e.r.Stop {
-		switch {
-		case s.Empty():
-			continue
-		case n == maxStops:
-			e.lose("stop")
-			e.b.Byte(']')
-			return
-		case n == 0:
-			e.config("stopSequences")
-			e.b.Byte('[')
-		default:
-			e.b.Byte(',')
-		}
-		n++
-		e.b.Raw(s)
-	}
-	if n > 0 {
-		e.b.Byte(']')
-	}
-}
-
-// output writes the form of the answer's text.
-func (e *requestEncoder) output() {
-	out := &e.r.Output
-	if out.Kind == chat.OutputText {
-		return
-	}
-	e.config("responseMimeType")
-	e.b.Str(`"application/json"`)
-	if out.Kind != chat.OutputJSONSchema || out.Schema == nil {
-		return
-	}
-	if !out.Description.Empty() {
-		e.drop("response_format.json_schema.description")
-	}
-	if e.to.OwnSchemas {
-		e.config("responseSchema")
-		e.ownSchema(out.Schema, "response_format")
-		return
-	}
-	e.config("responseJsonSchema")
-	e.b.Raw(out.Schema)
 }
 
 // identity writes how the provider is to treat the request, and reports what it

@@ -87,10 +87,15 @@ func TestEncodeThinking(t *testing.T) {
 		{"2.5 off", "gemini-2.5-flash", chat.Reasoning{State: chat.ReasoningOff}, `{"thinkingBudget":0}`},
 		{"2.5 Pro off", "gemini-2.5-pro", chat.Reasoning{State: chat.ReasoningOff}, `{"thinkingBudget":128}`},
 		{"2.5 Flash clamps", "gemini-2.5-flash", chat.Reasoning{State: chat.ReasoningOn, Budget: chat.Number("99999"), Summary: "omitted"}, `{"thinkingBudget":24576}`},
+		{"2.5 Pro none", "gemini-2.5-pro", chat.Reasoning{State: chat.ReasoningOn, Effort: "none"}, `{"thinkingBudget":128}`},
+		{"2.5 Flash-Lite raises", "gemini-2.5-flash-lite", chat.Reasoning{State: chat.ReasoningOn, Budget: chat.Number("5"), Summary: "omitted"}, `{"thinkingBudget":512}`},
+		{"minimal at 3.1 Pro", "gemini-3.1-pro", chat.Reasoning{State: chat.ReasoningOn, Effort: "minimal", Summary: "omitted"}, `{"thinkingLevel":"LOW"}`},
+		{"xhigh at 3 Pro", "gemini-3-pro", chat.Reasoning{State: chat.ReasoningOn, Effort: "xhigh", Summary: "omitted"}, `{"thinkingLevel":"HIGH"}`},
+		{"unknown model", "m", chat.Reasoning{State: chat.ReasoningOn, Effort: "high"}, `{"thinkingBudget":24576,"includeThoughts":true}`},
 		{"2.0", "gemini-2.0-flash", chat.Reasoning{State: chat.ReasoningOn, Effort: "low"}, ``},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			doc, _ := encode(t, &chat.Request{Turns: said(chat.User, "x"), Reasoning: tc.r}, chat.Target{Model: tc.model})
+			doc, _ := encode(t, &chat.Request{Turns: said(chat.User, "x"), Reasoning: tc.r}, target(tc.model))
 			got := parse(t, string(doc)).Get("generationConfig").Get("thinkingConfig").Raw()
 			if string(got) != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
@@ -117,7 +122,7 @@ func TestEncodeRequestRefuses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var b format.Body
-			_, err := GenerateContent{}.EncodeRequest(&b, &chat.Request{Format: "openai_chat", Turns: []chat.Turn{{Blocks: []chat.Block{tc.block}}}}, chat.Target{Model: "m"})
+			_, err := GenerateContent{}.EncodeRequest(&b, &chat.Request{Format: "openai_chat", Turns: []chat.Turn{{Blocks: []chat.Block{tc.block}}}}, target("m"))
 			var e *chat.Error
 			if !errors.As(err, &e) || e.Kind != chat.ErrInvalidRequest || !strings.Contains(e.Message, tc.says) {
 				t.Errorf("got %v", err)
@@ -141,11 +146,16 @@ func TestEncodeRequestReports(t *testing.T) {
 		{"allowed tools", "m", chat.Request{Tools: []chat.Tool{{Name: q("a")}, {Name: q("b")}}, ToolChoice: chat.ToolChoice{Mode: chat.ToolAllowed, Names: []chat.Literal{q("b")}}}, `{"mode":"VALIDATED","allowedFunctionNames":["b"]}`, ""},
 		{"allowed and required", "m", chat.Request{Tools: []chat.Tool{{Name: q("a")}}, ToolChoice: chat.ToolChoice{Mode: chat.ToolAllowed, Required: true, Names: []chat.Literal{q("a"), q("gone")}}}, `{"mode":"ANY","allowedFunctionNames":["a"]}`, "tool_choice unsupported!"},
 		{"no tools", "m", chat.Request{Tools: []chat.Tool{{Name: q("a")}}, ToolChoice: chat.ToolChoice{Mode: chat.ToolNone}}, `{"mode":"NONE"}`, ""},
+		{"longer than the model can", "gemini-2.0-flash", chat.Request{MaxTokens: chat.Number("32000")}, `"maxOutputTokens":8192`, "max_tokens clamped"},
+		{"as long as it likes", "m", chat.Request{MaxTokens: chat.Number("320000")}, `"maxOutputTokens":320000`, ""},
+		{"sampling", "gemini-3-pro", chat.Request{Temperature: chat.Number("1.7"), TopP: chat.Number("0.5"), PresencePenalty: chat.Number("1")}, `{"temperature":1.7,"topP":0.5,"presencePenalty":1}`, ""},
+		{"a seed of 33 bits", "m", chat.Request{Seed: chat.Number("4294967296")}, ``, "seed unsupported"},
+		{"probabilities", "m", chat.Request{Logprobs: chat.True, TopLogprobs: chat.Number("3")}, `{"responseLogprobs":true,"logprobs":3}`, ""},
 		{"tier", "m", chat.Request{ServiceTier: q("ultrafast")}, `"serviceTier":"priority"`, "service_tier approximated"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.r.Format, tc.r.Turns = "openai_chat", said(chat.User, "x")
-			doc, report := encode(t, &tc.r, chat.Target{Model: tc.model})
+			doc, report := encode(t, &tc.r, target(tc.model))
 			if !bytes.Contains(doc, []byte(tc.want)) {
 				t.Errorf("%s\nwant in it %s", doc, tc.want)
 			}
@@ -160,7 +170,7 @@ func TestEncodeRequestReports(t *testing.T) {
 func TestEncodePrefill(t *testing.T) {
 	for model, want := range map[string]int{"gemini-3.6-pro": 3, "gemini-3.5-flash-lite": 3, "gemini-3.5-flash": 2, "gemini-2.5-pro": 2, "m": 2} {
 		r := chat.Request{Turns: append(said(chat.User, "x"), said(chat.Assistant, "y")...)}
-		doc, _ := encode(t, &r, chat.Target{Model: model})
+		doc, _ := encode(t, &r, target(model))
 		if got := parse(t, string(doc)).Get("contents").Len(); got != want {
 			t.Errorf("%s: %d contents, want %d", model, got, want)
 		}
@@ -187,7 +197,7 @@ func TestForeignUpstreams(t *testing.T) {
 	}
 	for _, to := range []format.RequestCodec{openai.Chat{}, anthropic.Messages{}} {
 		var b format.Body
-		report, err := to.EncodeRequest(&b, decode(t, string(content)), chat.Target{Model: "m"})
+		report, err := to.EncodeRequest(&b, decode(t, string(content)), target("m"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,6 +206,73 @@ func TestForeignUpstreams(t *testing.T) {
 			if l.Meaning || strings.Contains(l.Path, "without a result") {
 				t.Errorf("%T lost %v", to, l)
 			}
+		}
+	}
+}
+
+// Server tools cross formats only if the operator has enabled them, and not
+// beside functions, which Gemini refuses.
+func TestEncodeServerTools(t *testing.T) {
+	all := chat.ServerToolSet(0)
+	for _, tool := range []chat.ServerTool{chat.ServerWebSearch, chat.ServerCodeExecution, chat.ServerURLFetch} {
+		all.Add(tool)
+	}
+	search := chat.Tool{Type: "web_search_20250305", Raw: chat.Raw(`{}`), Server: chat.ServerWebSearch}
+	for _, tc := range []struct {
+		name    string
+		enabled chat.ServerToolSet
+		tools   []chat.Tool
+		want    string
+		lost    string
+	}{
+		{"not enabled", 0, []chat.Tool{search}, ``, "tools.web_search_20250305 unsupported!"},
+		{"enabled, twice", all, []chat.Tool{search, search}, `[{"googleSearch":{}}]`, "tools.web_search_20250305 approximated"},
+		{"others", all, []chat.Tool{{Type: "code_interpreter", Server: chat.ServerCodeExecution}, {Type: "web_fetch_20250910", Server: chat.ServerURLFetch}}, `[{"codeExecution":{}},{"urlContext":{}}]`, "tools.code_interpreter approximated\ntools.web_fetch_20250910 approximated"},
+		{"of one format only", all, []chat.Tool{{Type: "computer"}}, ``, "tools.computer unsupported!"},
+		{"beside a function", all, []chat.Tool{search, {Name: chat.Quote("f")}}, `[{"functionDeclarations":[{"name":"f"}]}]`, "tools.web_search_20250305 unsupported!"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := chat.Request{Format: "anthropic_messages", Turns: said(chat.User, "x"), Tools: tc.tools}
+			to := target("gemini-3-flash")
+			to.ServerTools = tc.enabled
+			doc, report := encode(t, &r, to)
+			if got := string(parse(t, string(doc)).Get("tools").Raw()); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+			if got := strings.TrimSpace(paths(report)); got != tc.lost {
+				t.Errorf("lost %q, want %q", got, tc.lost)
+			}
+		})
+	}
+}
+
+func TestDecodeServerTools(t *testing.T) {
+	r := decode(t, `{"contents":[{"parts":[{"text":"x"}]}],"tools":[{"google_search":{}},{"codeExecution":{},"urlContext":{}},{"googleMaps":{}}]}`)
+	want := []chat.ServerTool{chat.ServerWebSearch, chat.ServerCodeExecution, chat.ServerURLFetch, chat.ServerOther}
+	for i, tool := range r.Tools {
+		if tool.Server != want[i] || tool.Type == "" {
+			t.Errorf("tool %d is %+v", i, tool)
+		}
+	}
+	if len(r.Tools) != len(want) {
+		t.Errorf("%d tools", len(r.Tools))
+	}
+}
+
+// The shapes in which clients write results.
+func TestDecodeResults(t *testing.T) {
+	for response, want := range map[string]string{
+		`{"output":"done"}`: "done", `{"output":""}`: "", `{"name":"f","content":"done"}`: "done",
+		`{"error":"no"}`: `{"error":"no"}`, `{"name":"f","content":[1]}`: `{"name":"f","content":[1]}`, `{"name":1,"content":"x"}`: `{"name":1,"content":"x"}`,
+		`{"output":{"a":1}}`: `{"output":{"a":1}}`, `{"a":"b","output":"x"}`: `{"a":"b","output":"x"}`, `"text"`: "text", `[1]`: "[1]", `{}`: "{}",
+	} {
+		r := decode(t, `{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f"}}]},{"parts":[{"functionResponse":{"name":"f","response":`+response+`}}]}]}`)
+		got := ""
+		for _, b := range r.Turns[1].Blocks[0].Content {
+			got += b.Text.String()
+		}
+		if got != want {
+			t.Errorf("%s is %q, want %q", response, got, want)
 		}
 	}
 }

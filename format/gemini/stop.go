@@ -8,7 +8,8 @@ import (
 
 // stopOf returns the neutral stop of a finishReason. What the answer holds
 // counts more than the word: the format says STOP when tools were called.
-func stopOf(reason tape.Value, tools bool) chat.Stop {
+// What the provider says about an unusual end stands behind its word.
+func stopOf(reason, message tape.Value, tools bool) chat.Stop {
 	s := chat.Stop{Reason: chat.StopOther}
 	switch string(unescaped(reason.Literal())) {
 	case "STOP", "":
@@ -24,6 +25,9 @@ func stopOf(reason tape.Value, tools bool) chat.Stop {
 		s.Native = reason.Text()
 	default:
 		s.Native = format.Bounded(reason.Text(), 64)
+		if text := message.Text(); text != "" {
+			s.Native += ": " + format.Bounded(text, 256)
+		}
 	}
 	return s
 }

@@ -31,6 +31,12 @@ type streamDecoder struct {
 	tools    bool
 	finished bool
 	ended    bool
+	// pieces is the call that comes in pieces; nil if none does.
+	pieces *partialCall
+	// measure measures the open text, which begins at byte base of the answer's.
+	measure ruler
+	base    int
+	sources sources
 }
 
 // Decode implements format.StreamDecoder.
@@ -42,7 +48,11 @@ func (d *streamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.Event, er
 		d.ended = true
 		return dst, format.ErrNotJSON
 	}
-	root := d.tape.Root()
+	return d.chunk(dst, d.tape.Root())
+}
+
+// chunk appends the neutral events that a chunk amounts to.
+func (d *streamDecoder) chunk(dst []chat.Event, root tape.Value) ([]chat.Event, error) {
 	a := membersOf(root)
 	if failure := failureOf(root, &a); failure != nil {
 		d.ended = true
@@ -57,6 +67,8 @@ func (d *streamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.Event, er
 				return dst, err
 			}
 		}
+		d.logprobs(dst, &a)
+		d.sources.take(&a)
 	}
 	if d.counts.take(a.usage) {
 		d.usage = d.counts.usage()
@@ -66,10 +78,10 @@ func (d *streamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.Event, er
 		return dst, nil
 	}
 	if isReason(a.reason) {
-		return d.finish(dst, stopOf(a.reason, d.tools)), nil
+		return d.finish(dst, &a)
 	}
 	if reason := blockReason(a.feedback); reason.Exists() {
-		return d.finish(dst, blockedStop(reason)), nil
+		return d.finish(dst, &a)
 	}
 	return dst, nil
 }
@@ -92,13 +104,11 @@ func isDone(data []byte) bool { return string(bytes.TrimSpace(data)) == "[DONE]"
 
 // failureOf returns the error that an event tells; nil if it tells none.
 func failureOf(root tape.Value, a *answer) *chat.Error {
-	if root.Kind() == tape.Array {
-		for element := range root.Elements {
-			if isFailure(element.Get("error")) {
-				return errorIn(element)
-			}
-			break
+	for element := range root.Elements {
+		if isFailure(element.Get("error")) {
+			return errorIn(element)
 		}
+		break
 	}
 	if isFailure(a.failure) {
 		return errorIn(root)
@@ -140,6 +150,9 @@ func (d *streamDecoder) part(dst []chat.Event, v tape.Value) ([]chat.Event, erro
 		return dst, err
 	}
 	if !text.Empty() {
+		if kind == chat.Text {
+			d.measure.add(text)
+		}
 		dst = append(dst, chat.Event{Kind: chat.EventDelta, Index: d.current, Delta: delta, Text: text})
 	}
 	return sign(dst, d.current, signature), nil
@@ -178,19 +191,36 @@ func (d *streamDecoder) close(dst []chat.Event) []chat.Event {
 	}
 	i := d.current
 	d.current = none
+	if d.kind == chat.Text {
+		dst = d.sources.cite(dst, i, &d.measure, d.base)
+		d.base += d.measure.bytes
+		d.measure = ruler{runs: d.measure.runs[:0]}
+	}
 	return append(dst, chat.Event{Kind: chat.EventBlockStop, Index: i})
 }
 
-// call appends a whole call of a function.
+// call appends a call of a function, or takes a piece of one.
 func (d *streamDecoder) call(dst []chat.Event, v tape.Value, signature chat.Literal) ([]chat.Event, error) {
 	id, name, args := v.Get("id").Literal(), v.Get("name").Literal(), v.Get("args")
-	switch {
-	case v.Get("partialArgs").Exists(), v.Get("willContinue").Bool():
-		// Never asked for: a request must want it (streamFunctionCallArguments).
-		return dst, chat.BadAnswer("the upstream's stream sends a function call in pieces, which nobody asked for")
-	case name.Empty():
+	if isPartial(v) || name.Empty() && d.pieces != nil {
+		return d.partial(dst, v, signature)
+	}
+	if name.Empty() {
 		return dst, namelessCall()
-	case d.number == maxAnswerBlocks:
+	}
+	dst, err := d.endPartial(dst)
+	if err != nil {
+		return dst, err
+	}
+	if args.Kind() != tape.Object {
+		return d.wholeCall(dst, id, name, nil, signature)
+	}
+	return d.wholeCall(dst, id, name, args.Raw(), signature)
+}
+
+// wholeCall appends a call whose arguments are whole; nil if it has none.
+func (d *streamDecoder) wholeCall(dst []chat.Event, id, name chat.Literal, args []byte, signature chat.Literal) ([]chat.Event, error) {
+	if d.number == maxAnswerBlocks {
 		return dst, tooManyBlocks()
 	}
 	dst = d.close(dst)
@@ -200,18 +230,41 @@ func (d *streamDecoder) call(dst []chat.Event, v tape.Value, signature chat.Lite
 	i := d.number
 	d.number++
 	d.tools = true
-	dst = append(dst, chat.Event{Kind: chat.EventBlockStart, Index: i, Block: chat.ToolUse, ID: id, Name: name})
-	if args.Kind() == tape.Object {
-		dst = append(dst, chat.Event{Kind: chat.EventDelta, Index: i, Delta: chat.DeltaArguments, Text: chat.AppendQuoted(nil, args.Raw())})
+	start := chat.Event{Kind: chat.EventBlockStart, Index: i, Block: chat.ToolUse, ID: id, Name: name}
+	if !signature.Empty() {
+		start.Origin = origin // announces the signature
 	}
+	dst = append(dst, start)
 	dst = sign(dst, i, signature)
+	if args != nil {
+		dst = append(dst, chat.Event{Kind: chat.EventDelta, Index: i, Delta: chat.DeltaArguments, Text: chat.AppendQuoted(nil, args)})
+	}
 	return append(dst, chat.Event{Kind: chat.EventBlockStop, Index: i}), nil
 }
 
 // finish appends why the model stopped, behind the end of the open block. The
 // first reason counts; some servers repeat it.
-func (d *streamDecoder) finish(dst []chat.Event, stop chat.Stop) []chat.Event {
+func (d *streamDecoder) finish(dst []chat.Event, a *answer) ([]chat.Event, error) {
+	dst, err := d.endPartial(dst)
+	if err != nil {
+		d.ended = true
+		return dst, err
+	}
 	d.finished = true
 	dst = d.close(dst)
-	return append(dst, chat.Event{Kind: chat.EventFinish, Stop: stop})
+	stop := blockedStop(blockReason(a.feedback))
+	if isReason(a.reason) {
+		stop = stopOf(a.reason, a.message, d.tools)
+	}
+	return append(dst, chat.Event{Kind: chat.EventFinish, Stop: stop}), nil
+}
+
+// logprobs puts the probabilities of a chunk's tokens to the text that it has
+// brought, the last of the events. They are left out if it has brought none.
+func (d *streamDecoder) logprobs(dst []chat.Event, a *answer) {
+	last := len(dst) - 1
+	if !a.logprobs.Exists() || last < 0 || dst[last].Kind != chat.EventDelta || dst[last].Delta != chat.DeltaText {
+		return
+	}
+	dst[last].Logprobs = neutralLogprobs(a.logprobs)
 }

@@ -34,6 +34,8 @@ type streamEncoder struct {
 	blocks   []heldBlock
 	held     int
 	refusal  bool
+	sources  grounding
+	length   int // of the text so far, in bytes
 	stop     chat.Stop
 	usage    chat.Usage
 	ended    bool
@@ -44,9 +46,14 @@ type heldBlock struct {
 	kind     chat.BlockKind
 	complete bool
 	id, name chat.Literal
-	// args are the arguments so far, and signature their proof: escaped, without
-	// quotes.
+	// args are the arguments so far, and signature the proof of a call or a thought
+	// that maker has given: escaped, without quotes.
 	args, signature []byte
+	maker           string
+	// measure measures a text, which begins at byte base of the answer's.
+	measure   ruler
+	base      int
+	citations []chat.Citation
 }
 
 // Encode implements format.StreamEncoder.
@@ -121,47 +128,70 @@ func (e *streamEncoder) blockStart(ev *chat.Event) {
 	if ev.Block == chat.ToolUse {
 		b.id, b.name = bytes.Clone(ev.ID), bytes.Clone(ev.Name)
 	}
+	b.base = e.length
 	e.refusal = e.refusal || ev.Block == chat.Refusal
 }
 
 // begin appends a chunk up to its parts.
 func begin(dst []byte) []byte { return append(append(dst, "data: "...), beforeParts...) }
 
-// close appends a chunk from behind its parts.
-func (e *streamEncoder) close(dst []byte) []byte {
-	dst = append(dst, afterParts+`,"index":0}],`...)
+// close appends a chunk from behind its parts, with the probabilities of their
+// tokens if there are any.
+func (e *streamEncoder) close(dst []byte, logprobs chat.Raw) []byte {
+	dst = append(dst, afterParts...)
+	dst = appendLogprobs(dst, logprobs)
+	dst = append(dst, `,"index":0}],`...)
 	return append(dst, e.tail...)
 }
 
 // delta appends a piece of text or thought, or keeps one of a call.
 func (e *streamEncoder) delta(dst []byte, ev *chat.Event) []byte {
 	b := e.block(ev.Index)
-	if b == nil || b.complete || ev.Text.Empty() {
+	if b == nil || b.complete {
+		return dst
+	}
+	if ev.Delta == chat.DeltaCitation {
+		if b.kind == chat.Text && ev.Citation != nil && len(b.citations) < maxCitations {
+			b.citations = append(b.citations, keep(ev.Citation))
+		}
+		return dst
+	}
+	if ev.Text.Empty() {
 		return dst
 	}
 	switch {
 	case ev.Delta == chat.DeltaArguments && b.kind == chat.ToolUse:
 		return e.hold(dst, &b.args, ev.Text)
-	case ev.Delta == chat.DeltaSignature && ev.Origin == origin && b.kind == chat.ToolUse:
+	case ev.Delta == chat.DeltaSignature && e.signs(b.kind):
+		b.maker = ev.Origin
 		return e.hold(dst, &b.signature, ev.Text)
-	case ev.Delta == chat.DeltaSignature && ev.Origin == origin && (b.kind == chat.Text || b.kind == chat.Thinking && e.thoughts):
-		dst = append(begin(dst), `{"text":"",`...)
-		if b.kind == chat.Thinking {
-			dst = append(dst, `"thought":true,`...)
-		}
-		dst = append(dst, `"thoughtSignature":`...)
-		dst = append(dst, ev.Text...)
 	case ev.Delta == chat.DeltaThinking && b.kind == chat.Thinking && e.thoughts:
 		dst = append(begin(dst), `{"text":`...)
 		dst = append(dst, ev.Text...)
-		dst = append(dst, `,"thought":true`...)
+		return e.close(append(dst, `,"thought":true}`...), nil)
 	case (ev.Delta == chat.DeltaText || ev.Delta == chat.DeltaRefusal) && (b.kind == chat.Text || b.kind == chat.Refusal):
 		dst = append(begin(dst), `{"text":`...)
 		dst = append(dst, ev.Text...)
-	default:
-		return dst
+		dst = append(dst, '}')
+		if b.kind == chat.Text {
+			before := b.measure.bytes
+			b.measure.add(ev.Text)
+			e.length += b.measure.bytes - before
+		}
+		return e.close(dst, ev.Logprobs)
 	}
-	return e.close(append(dst, '}'))
+	return dst
+}
+
+// signs says that a block of a kind is sent with its signature. A thought that is
+// not shown has none, since it would prove nothing.
+func (e *streamEncoder) signs(kind chat.BlockKind) bool {
+	switch kind {
+	case chat.Text, chat.Refusal, chat.ToolUse:
+		return true
+	default:
+		return kind == chat.Thinking && e.thoughts
+	}
 }
 
 // hold keeps a piece. Too many of them end the stream.
@@ -175,31 +205,48 @@ func (e *streamEncoder) hold(dst []byte, at *[]byte, l chat.Literal) []byte {
 	return dst
 }
 
-// blockStop ends a block: a call is told now.
+// blockStop ends a block: a call is told now, and the signature of another one.
 func (e *streamEncoder) blockStop(dst []byte, i int) []byte {
 	b := e.block(i)
 	if b == nil || b.complete {
 		return dst
 	}
 	b.complete = true
-	if b.kind != chat.ToolUse {
-		return dst
+	var signature chat.Literal
+	if len(b.signature) > 0 {
+		signature = shownSignature(quoted(b.signature), b.maker)
 	}
+	for n := range b.citations {
+		e.sources.add(&b.citations[n], &b.measure, textAt{base: b.base})
+	}
+	switch {
+	case b.kind == chat.ToolUse:
+		dst = e.call(dst, b)
+	case signature == nil:
+		return dst
+	case b.kind == chat.Thinking:
+		dst = append(begin(dst), `{"text":"","thought":true`...)
+	default:
+		dst = append(begin(dst), `{"text":""`...)
+	}
+	if signature != nil {
+		dst = append(dst, `,"thoughtSignature":`...)
+		dst = append(dst, signature...)
+	}
+	e.held -= len(b.args) + len(b.signature)
+	*b = heldBlock{kind: b.kind, complete: true}
+	return e.close(append(dst, '}'), nil)
+}
+
+// call appends a call, without the end of its part.
+func (e *streamEncoder) call(dst []byte, b *heldBlock) []byte {
 	dst = appendCall(begin(dst), b.id, b.name, e.x)
 	var a chat.Arguments
 	if len(b.args) > 0 {
 		a.Text = quoted(b.args)
 	}
 	dst, _ = appendArgs(dst, a)
-	dst = append(dst, '}')
-	if len(b.signature) > 0 {
-		dst = append(dst, `,"thoughtSignature":"`...)
-		dst = append(dst, b.signature...)
-		dst = append(dst, '"')
-	}
-	e.held -= len(b.args) + len(b.signature)
-	b.args, b.signature, b.id, b.name = nil, nil, nil, nil
-	return e.close(append(dst, '}'))
+	return append(dst, '}')
 }
 
 // quoted puts quotes around text that is escaped already.
@@ -224,6 +271,7 @@ func (e *streamEncoder) end(dst []byte) []byte {
 	e.ended = true
 	dst = append(begin(dst), emptyPart+afterParts...)
 	dst = appendFinish(dst, &e.stop, e.refusal)
+	dst = e.sources.append(dst)
 	dst = append(dst, `,"index":0}],"usageMetadata":`...)
 	dst = appendUsage(dst, &e.usage)
 	dst = append(dst, ',')

@@ -18,7 +18,8 @@ func TestDecodeBreaksOn(t *testing.T) {
 		{"no JSON", `{"candidates":[`},
 		{"HTML", `<html>`},
 		{"call without a name", `{"candidates":[{"content":{"parts":[{"functionCall":{"args":{}}}]},"finishReason":"STOP"}]}`},
-		{"call in pieces", `{"candidates":[{"content":{"parts":[{"functionCall":{"name":"a","willContinue":true}}]}}]}`},
+		{"piece without a call", `{"candidates":[{"content":{"parts":[{"functionCall":{"partialArgs":[{"jsonPath":"$.a","stringValue":"x"}]}}]},"finishReason":"STOP"}]}`},
+		{"piece without a path", `{"candidates":[{"content":{"parts":[{"functionCall":{"name":"a","partialArgs":[{"stringValue":"x"}]}}]},"finishReason":"STOP"}]}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := GenerateContent{}.NewStreamDecoder()
@@ -68,7 +69,9 @@ func TestEncodeStream(t *testing.T) {
 		hasNot []string
 	}{
 		{"thoughts nobody asked for", quiet, []chat.Event{starts, begins(0, chat.Thinking), delta(0, chat.DeltaThinking, "secret", ""), delta(0, chat.DeltaSignature, "c2ln", origin), ends(0), finishes, over}, []string{`"finishReason":"STOP"`}, []string{"secret", "thought"}},
-		{"foreign signature", exchange(), []chat.Event{starts, begins(0, chat.Thinking), delta(0, chat.DeltaThinking, "hm", ""), delta(0, chat.DeltaSignature, "x", "anthropic_messages"), finishes, over}, []string{`"thought":true`}, []string{"thoughtSignature"}},
+		{"foreign signature", exchange(), []chat.Event{starts, begins(0, chat.Thinking), delta(0, chat.DeltaThinking, "hm", ""), delta(0, chat.DeltaSignature, "x", "anthropic_messages"), ends(0), finishes, over}, []string{`{"text":"","thought":true,"thoughtSignature":"YWlndzEuYW50aHJvcGljX21lc3NhZ2VzLng="}`}, nil},
+		{"foreign signature of a thought nobody asked for", quiet, []chat.Event{starts, begins(0, chat.Thinking), delta(0, chat.DeltaThinking, "hm", ""), delta(0, chat.DeltaSignature, "x", "anthropic_messages"), ends(0), finishes, over}, nil, []string{"thoughtSignature", "hm"}},
+		{"signature in pieces", exchange(), []chat.Event{starts, begins(0, chat.Thinking), delta(0, chat.DeltaSignature, "x", "anthropic_messages"), delta(0, chat.DeltaSignature, "y", "anthropic_messages"), finishes, over}, []string{`"thoughtSignature":"YWlndzEuYW50aHJvcGljX21lc3NhZ2VzLnh5"`}, nil},
 		{"call without arguments", quiet, []chat.Event{begins(0, chat.ToolUse), ends(0), finishes, over}, []string{`{"functionCall":{"id":"id","name":"f","args":{}}}`}, nil},
 		{"call that is never closed", quiet, []chat.Event{begins(0, chat.ToolUse), delta(0, chat.DeltaArguments, `{"a":`, ""), delta(0, chat.DeltaArguments, `1}`, ""), finishes, over}, []string{`"args":{"a":1}`}, nil},
 		{"signed call", quiet, []chat.Event{begins(0, chat.ToolUse), delta(0, chat.DeltaSignature, "c2ln", origin), ends(0), finishes, over}, []string{`"args":{}},"thoughtSignature":"c2ln"}`}, nil},

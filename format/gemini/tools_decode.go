@@ -24,7 +24,7 @@ func (d *requestDecoder) tools(v tape.Value) error {
 			if word == "functionDeclarations" {
 				return d.functions(v)
 			}
-			return d.addTool(chat.Tool{Type: format.Bounded(word, 64), Raw: v.Raw()})
+			return d.addTool(chat.Tool{Type: format.Bounded(word, 64), Raw: v.Raw(), Server: serverTools[word]})
 		})
 		if err != nil {
 			return err
@@ -33,6 +33,15 @@ func (d *requestDecoder) tools(v tape.Value) error {
 	return nil
 }
 
+// serverTools are the tools of the server that other formats have too, by name.
+var serverTools = map[string]chat.ServerTool{
+	"googleSearch":          chat.ServerWebSearch,
+	"googleSearchRetrieval": chat.ServerWebSearch,
+	"codeExecution":         chat.ServerCodeExecution,
+	"urlContext":            chat.ServerURLFetch,
+}
+
+// tooManyTools is the error of a request with more tools than anybody offers.
 func tooManyTools() *chat.Error {
 	return chat.Invalid("tools", fmt.Sprintf("a request has at most %d tools", maxTools))
 }

@@ -38,8 +38,10 @@ func (e *requestEncoder) tools() {
 	if functions {
 		e.b.Str(`]}`)
 	}
+	var sent chat.ServerToolSet
 	for i := range e.r.Tools {
 		t := &e.r.Tools[i]
+		name := serverNames[t.Server]
 		switch {
 		case t.Type == "":
 		case e.own && isWord(t.Type):
@@ -47,8 +49,15 @@ func (e *requestEncoder) tools() {
 			e.b.Str(`{"` + t.Type + `":`)
 			e.b.Raw(t.Raw)
 			e.b.Byte('}')
-		default:
+		case functions || !e.to.ServerTools.Has(t.Server):
+			// Gemini 2.5 refuses both at once. Later models want the server's calls back
+			// with the next request, which clients of other formats do not keep.
 			e.lose("tools." + t.Type)
+		case !sent.Has(t.Server):
+			sent.Add(t.Server)
+			next()
+			e.b.Str(`{"` + name + `":{}}`)
+			e.approximate("tools." + t.Type)
 		}
 	}
 	if separator == ',' {
@@ -57,6 +66,11 @@ func (e *requestEncoder) tools() {
 	if e.r.ParallelTools == chat.False {
 		e.drop("parallel_tool_calls")
 	}
+}
+
+// serverNames are the names of the server tools that other formats have too.
+var serverNames = map[chat.ServerTool]string{
+	chat.ServerWebSearch: "googleSearch", chat.ServerCodeExecution: "codeExecution", chat.ServerURLFetch: "urlContext",
 }
 
 // function writes the declaration of a function.
@@ -157,6 +171,9 @@ func (e *requestEncoder) toolConfig() {
 // the only functions that may be called.
 func (e *requestEncoder) choice() (mode string, names []chat.Literal) {
 	c := &e.r.ToolChoice
+	if c.Mode == chat.ToolUnset {
+		return "", nil
+	}
 	known := make(map[string]bool)
 	for i := range e.r.Tools {
 		if t := &e.r.Tools[i]; t.Type == "" {
@@ -218,7 +235,7 @@ func (e *requestEncoder) ownSchema(raw chat.Raw, param string) {
 	var report chat.Report
 	var err error
 	e.b.Append(func(dst []byte) []byte {
-		dst, report, err = schema.AppendGemini(dst, t.Root())
+		dst, report, err = schema.AppendGemini(dst, t.Root(), &e.schemas)
 		return dst
 	})
 	for _, l := range report {

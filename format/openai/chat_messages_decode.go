@@ -31,6 +31,7 @@ type message struct {
 	toolCalls, toolCallID       tape.Value
 	functionCall, name          tape.Value
 	refusal, reasoning, thought tape.Value
+	details                     tape.Value
 }
 
 // messages reads the conversation.
@@ -117,6 +118,10 @@ func (d *messageDecoder) members(v tape.Value) (m message, err error) {
 			at = &m.reasoning
 		case "reasoning":
 			at = &m.thought
+		case "reasoning_details":
+			at = &m.details
+		case "annotations": // of an answer that is sent back as it was
+			continue
 		default:
 			if present(value) && (value.Kind() < tape.Array || value.Len() > 0) {
 				d.extraOnce("messages[]."+key.Text(), value)
@@ -175,56 +180,6 @@ func (d *messageDecoder) content(dst *blockMemory, v tape.Value, role chat.Role)
 		part++
 	}
 	return nil
-}
-
-// assistant reads an earlier answer: its reasoning, its text, its calls.
-func (d *messageDecoder) assistant(m *message) error {
-	reasoning := m.reasoning.Literal()
-	if reasoning.Empty() {
-		reasoning = m.thought.Literal()
-	}
-	if !reasoning.Empty() {
-		b := d.turn.add(chat.Thinking)
-		b.Text, b.Origin = reasoning, origin
-	}
-	if m.content.Exists() && !m.content.Is("") {
-		if err := d.content(&d.turn, m.content, chat.Assistant); err != nil {
-			return err
-		}
-	}
-	if refusal := m.refusal.Literal(); !refusal.Empty() {
-		d.turn.add(chat.Refusal).Text = refusal
-	}
-	if m.toolCalls.Exists() && m.toolCalls.Kind() != tape.Array {
-		return d.mustBe(".tool_calls", "an array")
-	}
-	call := 0
-	for element := range m.toolCalls.Elements {
-		if err := d.call(element, call); err != nil {
-			return err
-		}
-		call++
-	}
-	if m.functionCall.Exists() {
-		return d.functionCall(m.functionCall)
-	}
-	return nil
-}
-
-// call reads a call of a tool.
-func (d *messageDecoder) call(v tape.Value, number int) error {
-	b := d.turn.add(chat.ToolUse)
-	function := member(v, "function")
-	if !function.Exists() && member(v, "type").Is("custom") {
-		function = member(v, "custom")
-		b.Arguments.Object = customInput(member(function, "input"))
-	}
-	path := ".tool_calls[" + strconv.Itoa(number) + "]"
-	b.ID = member(v, "id").Literal()
-	if b.ID.Empty() {
-		return d.mustBe(path+".id", "a string that the tool's result names as tool_call_id")
-	}
-	return d.called(b, function, path+".function")
 }
 
 // called reads what is called, and with which arguments.

@@ -1,14 +1,12 @@
 package openai
 
 import (
-	"encoding/base64"
-	"strings"
-
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
 // messages writes the conversation.
 func (e *requestEncoder) messages() {
+	e.planParts()
 	e.field("messages")
 	e.b.Byte('[')
 	e.system(e.r.System)
@@ -50,9 +48,20 @@ func (e *requestEncoder) message(role string) {
 	e.b.Str(`","content":`)
 }
 
-// system writes instructions as one message.
+// systemRole is the role of instructions.
+func (e *requestEncoder) systemRole() string {
+	if e.to.Can.DeveloperRole {
+		return "developer"
+	}
+	return "system"
+}
+
+// system writes instructions as one message: as one text, or as parts if there is
+// a cache mark among them.
 func (e *requestEncoder) system(blocks []chat.Block) {
+	inParts := e.marking && anyMark(blocks)
 	any := false
+	p := parts{e: e}
 	for i := range blocks {
 		b := &blocks[i]
 		switch {
@@ -61,182 +70,30 @@ func (e *requestEncoder) system(blocks []chat.Block) {
 			continue
 		case b.Kind != chat.Text || b.Text.Blank():
 			continue
-		case any:
-			e.b.Str(`\n\n`)
-		default:
+		case !any:
 			any = true
-			e.message("system")
-			e.b.Byte('"')
+			e.message(e.systemRole())
+			if !inParts {
+				e.b.Byte('"')
+			}
+		case !inParts:
+			e.b.Str(`\n\n`)
+		}
+		if inParts {
+			p.add(b)
+			continue
 		}
 		e.noCache(b)
 		e.b.Raw(b.Text.Inner())
 	}
-	if any {
+	switch {
+	case !any:
+	case inParts:
+		p.end()
+		e.b.Byte('}')
+	default:
 		e.b.Str(`"}`)
 	}
-}
-
-// noCache reports that a cache mark was left out.
-func (e *requestEncoder) noCache(b *chat.Block) {
-	if b.Cache != nil {
-		e.drop("cache_control")
-	}
-}
-
-// assistant writes neighbouring answers as one message: the results of all
-// their calls come behind it.
-func (e *requestEncoder) assistant(turns []chat.Turn) {
-	e.round.begin(turns)
-	var refusal, thinking bool
-	texts := 0
-	for t := range turns {
-		blocks := turns[t].Blocks
-		for i := range blocks {
-			b := &blocks[i]
-			e.noCache(b)
-			switch b.Kind {
-			case chat.Text:
-				if !b.Text.Empty() {
-					texts++
-				}
-			case chat.Refusal:
-				refusal = true
-			case chat.Thinking:
-				thinking = thinking || !b.Text.Empty()
-				if !e.to.ReasoningContent {
-					e.drop("thinking")
-				}
-			case chat.RedactedThinking:
-				e.drop("thinking")
-			case chat.Opaque:
-				e.drop("assistant." + b.Type)
-			case chat.Image, chat.Document, chat.Audio, chat.Video:
-				e.lost(chat.Loss{Path: "assistant." + kindName(b.Kind), Reason: chat.Unsupported, Meaning: true})
-			}
-		}
-	}
-	if texts == 0 && len(e.round.calls) == 0 && !refusal {
-		return
-	}
-	e.message("assistant")
-	if texts == 0 {
-		e.b.Str("null")
-	} else {
-		e.joined(turns, chat.Text)
-	}
-	if refusal {
-		e.field("refusal")
-		e.joined(turns, chat.Refusal)
-	}
-	if thinking && e.to.ReasoningContent {
-		e.field("reasoning_content")
-		e.joined(turns, chat.Thinking)
-	}
-	e.calls()
-	e.b.Byte('}')
-}
-
-// joined writes the texts of one kind of blocks as one string: those of one
-// turn as they follow each other, with a blank line between turns.
-func (e *requestEncoder) joined(turns []chat.Turn, kind chat.BlockKind) {
-	e.b.Byte('"')
-	any := false
-	for t := range turns {
-		first := true
-		blocks := turns[t].Blocks
-		for i := range blocks {
-			b := &blocks[i]
-			if b.Kind != kind || b.Text.Empty() {
-				continue
-			}
-			if any && first {
-				e.b.Str(`\n\n`)
-			}
-			any, first = true, false
-			e.b.Raw(b.Text.Inner())
-		}
-	}
-	e.b.Byte('"')
-}
-
-// calls writes the calls of an answer.
-func (e *requestEncoder) calls() {
-	for i, call := range e.round.calls {
-		if i == 0 {
-			e.b.Str(`,"tool_calls":[`)
-		} else {
-			e.b.Byte(',')
-		}
-		e.b.Str(`{"id":`)
-		e.b.Raw(callID(call.ID))
-		e.b.Str(`,"type":"function","function":{"name":`)
-		e.b.Raw(e.toolName(call.Name))
-		e.b.Str(`,"arguments":`)
-		e.arguments(call.Arguments)
-		e.b.Str("}}")
-	}
-	if len(e.round.calls) > 0 {
-		e.b.Byte(']')
-	}
-}
-
-// arguments writes a call's arguments as a string that holds an object.
-func (e *requestEncoder) arguments(a chat.Arguments) {
-	switch {
-	case len(a.Object) > 0:
-		e.b.Append(func(dst []byte) []byte { return chat.AppendQuoted(dst, []byte(a.Object)) })
-	case a.Text.Blank():
-		e.b.Str(`"{}"`)
-	default:
-		e.b.Raw(a.Text)
-	}
-}
-
-// textual says that a block is sent as text.
-func textual(b *chat.Block) bool {
-	return b.Kind == chat.Text || b.Kind == chat.Document && textDocument(&b.Source)
-}
-
-// textDocument says that a document is plain text, which the format has no
-// document type for.
-func textDocument(s *chat.Source) bool {
-	return s.Kind == chat.SourceText || s.Kind == chat.SourceBase64 && strings.HasPrefix(s.MediaType, "text/")
-}
-
-// innerText writes a textual block, escaped and without quotes. A document's
-// title becomes its first line.
-func (e *requestEncoder) innerText(b *chat.Block) {
-	if b.Kind == chat.Text {
-		e.b.Raw(b.Text.Inner())
-		return
-	}
-	title := b.Title
-	if title.Empty() {
-		title = b.Filename
-	}
-	if !title.Empty() {
-		e.b.Raw(title.Inner())
-		e.b.Str(`\n`)
-	}
-	text := b.Source.Data
-	if b.Source.Kind == chat.SourceBase64 {
-		text = decodeBase64(text)
-	}
-	e.b.Append(func(dst []byte) []byte { return chat.AppendEscaped(dst, text) })
-}
-
-// decodeBase64 decodes what it can of base64 text in any of its spellings.
-func decodeBase64(text []byte) []byte {
-	for len(text) > 0 && text[len(text)-1] == '=' {
-		text = text[:len(text)-1]
-	}
-	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(string(text), "-_") {
-		encoding = base64.RawURLEncoding
-	}
-	out := make([]byte, encoding.DecodedLen(len(text)))
-	n, _ := encoding.Decode(out, text)
-	return out[:n]
 }
 
 // user writes what a user turn holds beside the results that have been written.
@@ -283,7 +140,7 @@ func (e *requestEncoder) survey(blocks []chat.Block) (text *chat.Block, others, 
 		case b.Kind != chat.Text:
 			others = true
 		case b.Text.Empty():
-		case text != nil:
+		case text != nil, e.marking && b.Cache != nil:
 			others = true
 		default:
 			text = b

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -31,16 +32,24 @@ func (p *parts) end() {
 	p.e.b.Str(`""`)
 }
 
+// close ends a part, with the block's cache mark if it has one that is sent.
+func (p *parts) close(b *chat.Block) {
+	if b.Cache != nil {
+		p.e.mark(1)
+	}
+	p.e.b.Byte('}')
+}
+
 // add writes a block as a part.
 func (p *parts) add(b *chat.Block) {
-	p.e.noCache(b)
 	switch {
 	case b.Kind == chat.Text && b.Text.Empty():
 	case textual(b):
 		p.begin()
 		p.e.b.Str(`{"type":"text","text":"`)
 		p.e.innerText(b)
-		p.e.b.Str(`"}`)
+		p.e.b.Byte('"')
+		p.close(b)
 	case b.Kind == chat.Image:
 		p.image(b)
 	case b.Kind == chat.Document:
@@ -54,7 +63,7 @@ func (p *parts) add(b *chat.Block) {
 
 // orphan writes the result of a call that is not in the conversation.
 func (p *parts) orphan(result *chat.Block) {
-	p.e.lost(chat.Loss{Path: "tool_result (without a call)", Reason: chat.Approximated})
+	p.e.approximate("tool_result (without a call)")
 	p.begin()
 	p.e.b.Str(`{"type":"text","text":"[result of tool `)
 	p.e.b.Raw(result.ID.Inner())
@@ -85,7 +94,8 @@ func (p *parts) image(b *chat.Block) {
 	} else if b.Detail != nil {
 		e.drop("detail")
 	}
-	e.b.Str("}}")
+	e.b.Byte('}')
+	p.close(b)
 }
 
 // address writes the URL of a source, a data URI if it is one.
@@ -114,12 +124,14 @@ func (p *parts) document(b *chat.Block) {
 		e.filename(b)
 		e.field("file_data")
 		e.address(&b.Source, "application/pdf")
-		e.b.Str("}}")
+		e.b.Byte('}')
+		p.close(b)
 	case b.Source.Kind == chat.SourceFile && sameFamily(b.Source.Origin):
 		p.begin()
 		e.b.Str(`{"type":"file","file":{"file_id":`)
 		e.b.Append(func(dst []byte) []byte { return chat.AppendQuoted(dst, b.Source.Data) })
-		e.b.Str("}}")
+		e.b.Byte('}')
+		p.close(b)
 	case b.Source.Kind == chat.SourceFile:
 		e.refuse("a document that is a file of another provider")
 	case b.Source.Kind == chat.SourceURL:
@@ -164,5 +176,53 @@ func (p *parts) audio(b *chat.Block) {
 	e.b.Raw(b.Source.Data)
 	e.b.Str(`","format":`)
 	e.b.Quote(format)
-	e.b.Str("}}")
+	e.b.Byte('}')
+	p.close(b)
+}
+
+// textual says that a block is sent as text.
+func textual(b *chat.Block) bool {
+	return b.Kind == chat.Text || b.Kind == chat.Document && textDocument(&b.Source)
+}
+
+// textDocument says that a document is plain text, which the format has no
+// document type for.
+func textDocument(s *chat.Source) bool {
+	return s.Kind == chat.SourceText || s.Kind == chat.SourceBase64 && strings.HasPrefix(s.MediaType, "text/")
+}
+
+// innerText writes a textual block, escaped and without quotes. A document's
+// title becomes its first line.
+func (e *requestEncoder) innerText(b *chat.Block) {
+	if b.Kind == chat.Text {
+		e.b.Raw(b.Text.Inner())
+		return
+	}
+	title := b.Title
+	if title.Empty() {
+		title = b.Filename
+	}
+	if !title.Empty() {
+		e.b.Raw(title.Inner())
+		e.b.Str(`\n`)
+	}
+	text := b.Source.Data
+	if b.Source.Kind == chat.SourceBase64 {
+		text = decodeBase64(text)
+	}
+	e.b.Append(func(dst []byte) []byte { return chat.AppendEscaped(dst, text) })
+}
+
+// decodeBase64 decodes what it can of base64 text in any of its spellings.
+func decodeBase64(text []byte) []byte {
+	for len(text) > 0 && text[len(text)-1] == '=' {
+		text = text[:len(text)-1]
+	}
+	encoding := base64.RawStdEncoding
+	if strings.ContainsAny(string(text), "-_") {
+		encoding = base64.RawURLEncoding
+	}
+	out := make([]byte, encoding.DecodedLen(len(text)))
+	n, _ := encoding.Decode(out, text)
+	return out[:n]
 }

@@ -230,7 +230,22 @@ func TestDecodeRequestFields(t *testing.T) {
 			return r.LegacyFunctions && r.Tools[0].Name.Is("old") && r.ToolChoice.Mode == chat.ToolNone
 		}},
 		{"custom tool", `"tools":[{"type":"custom","custom":{"name":"run"}}]`, func(r *chat.Request) bool {
-			return r.Tools[0].Type == "custom" && string(r.Tools[0].Raw) == `{"type":"custom","custom":{"name":"run"}}`
+			tool := r.Tools[0]
+			return tool.Type == "" && tool.Name.Is("run") && string(tool.Custom) == `{"type":"text"}` && tool.Schema != nil && len(r.Extra) == 0
+		}},
+		{"custom tool with a grammar", `"tools":[{"type":"custom","custom":{"name":"run","format":{"type":"grammar","grammar":{"definition":"x","syntax":"lark"}}}}]`, func(r *chat.Request) bool {
+			return string(r.Tools[0].Custom) == `{"type":"grammar","definition":"x","syntax":"lark"}` && len(r.Extra) == 1 && r.Extra[0].Name == "tools[].format"
+		}},
+		{"web search beside tools", `"web_search_options":{"search_context_size":"low"},"tools":[{"type":"function","function":{"name":"f"}}]`, func(r *chat.Request) bool {
+			search := r.Tools[0]
+			return len(r.Tools) == 2 && search.Server == chat.ServerWebSearch && string(search.Raw) == `{"search_context_size":"low"}` && r.Tools[1].Name.Is("f")
+		}},
+		{"web search beside functions", `"web_search_options":{},"functions":[{"name":"f"}]`, func(r *chat.Request) bool {
+			return len(r.Tools) == 2 && r.LegacyFunctions && r.Tools[1].Name.Is("f")
+		}},
+		{"a limit with a fraction of zero", `"max_tokens":100.0`, func(r *chat.Request) bool {
+			n, ok := r.MaxTokens.Int()
+			return ok && n == 100
 		}},
 		{"text is the default", `"modalities":["text"]`, func(r *chat.Request) bool { return len(r.Extra) == 0 }},
 		{"what is left", `"modalities":["text","audio"],"prompt_cache_key":"k","stream_options":{"include_obfuscation":false}`, func(r *chat.Request) bool {

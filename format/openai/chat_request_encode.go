@@ -5,14 +5,11 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
-// maxStop is how many stop sequences the format takes.
-const maxStop = 4
-
 // maxReport is how many losses are told one by one.
 const maxReport = 2 * maxExtra
 
-// maxUser is how long the identity of an end user may be.
-const maxUser = 64
+// maxKey is how long the identity of an end user, or the key of a cache, may be.
+const maxKey = 64
 
 // EncodeRequest implements format.RequestCodec.
 func (Chat) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (chat.Report, error) {
@@ -24,11 +21,12 @@ func (Chat) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (chat
 		return e.report, e.err
 	}
 	e.tools()
-	e.sampling()
-	e.reasoning()
+	effort := e.chatEffort()
+	e.sampling(effort)
+	e.reasoning(effort)
 	e.output()
 	e.identity()
-	e.truth("store", r.Store)
+	e.store()
 	e.stream()
 	e.extra()
 	b.Byte('}')
@@ -47,6 +45,11 @@ type requestEncoder struct {
 	// written says that a message was written, so that a comma comes next.
 	written bool
 	round   round
+
+	marking  bool // cache marks are sent
+	tooEarly int  // how many of the first marks are left out
+	// customs says that a tool that takes free text is sent as such.
+	customs bool
 }
 
 // field begins a member of the request.
@@ -77,6 +80,16 @@ func (e *requestEncoder) truth(name string, value chat.Bool) {
 // drop reports a field that was left out, once.
 func (e *requestEncoder) drop(path string) { e.lost(chat.Loss{Path: path, Reason: chat.Unsupported}) }
 
+// lose reports a field that was left out although it changes the meaning, once.
+func (e *requestEncoder) lose(path string) {
+	e.lost(chat.Loss{Path: path, Reason: chat.Unsupported, Meaning: true})
+}
+
+// approximate reports a fact that was expressed in another way, once.
+func (e *requestEncoder) approximate(path string) {
+	e.lost(chat.Loss{Path: path, Reason: chat.Approximated})
+}
+
 // lost reports a loss, once.
 func (e *requestEncoder) lost(l chat.Loss) {
 	for _, known := range e.report {
@@ -90,107 +103,6 @@ func (e *requestEncoder) lost(l chat.Loss) {
 		e.report.Lose(moreFields)
 	default:
 		e.report = append(e.report, l)
-	}
-}
-
-// sampling writes what shapes the answer's text.
-func (e *requestEncoder) sampling() {
-	r := e.r
-	if e.to.LegacyMaxTokens {
-		e.raw("max_tokens", r.MaxTokens)
-	} else {
-		e.raw("max_completion_tokens", r.MaxTokens)
-	}
-	e.temperature()
-	e.raw("top_p", r.TopP)
-	if r.TopK != nil {
-		e.drop("top_k")
-	}
-	e.raw("frequency_penalty", r.FrequencyPenalty)
-	e.raw("presence_penalty", r.PresencePenalty)
-	e.raw("seed", r.Seed)
-	e.raw("n", r.N)
-	e.truth("logprobs", r.Logprobs)
-	e.raw("top_logprobs", r.TopLogprobs)
-	e.raw("logit_bias", r.LogitBias)
-	e.stop()
-}
-
-// temperature writes the temperature, within 0 and 2.
-func (e *requestEncoder) temperature() {
-	t := e.r.Temperature
-	switch f, ok := t.Float(); {
-	case ok && f > 2:
-		t = chat.Number("2")
-	case ok && f < 0:
-		t = chat.Number("0")
-	default:
-		e.raw("temperature", t)
-		return
-	}
-	e.report.Clamp("temperature")
-	e.raw("temperature", t)
-}
-
-// stop writes the stop sequences.
-func (e *requestEncoder) stop() {
-	sequences := e.r.Stop
-	if len(sequences) > maxStop {
-		sequences = sequences[:maxStop]
-		e.lost(chat.Loss{Path: "stop", Reason: chat.Clamped, Meaning: true})
-	}
-	if len(sequences) == 0 {
-		return
-	}
-	e.field("stop")
-	separator := byte('[')
-	for _, s := range sequences {
-		e.b.Byte(separator)
-		e.b.Raw(s)
-		separator = ','
-	}
-	e.b.Byte(']')
-}
-
-// reasoning writes how much the model is to reason.
-func (e *requestEncoder) reasoning() {
-	if effort := e.effort(); effort != "" {
-		e.field("reasoning_effort")
-		e.b.Quote(effort)
-	}
-}
-
-// effort is how much the model is to reason; "" leaves it to the model. A budget
-// of tokens becomes the nearest step.
-func (e *requestEncoder) effort() string {
-	r := e.r.Reasoning
-	effort := r.Effort
-	if effort == "" && r.State == chat.ReasoningOn {
-		effort = effortOf(r.Budget)
-		if effort != "" {
-			e.report.Approximate("reasoning")
-		}
-	}
-	if effort == "max" && !sameFamily(e.r.Format) {
-		effort = "xhigh"
-		e.report.Approximate("reasoning")
-	}
-	return effort
-}
-
-// effortOf returns the step of a budget; "" leaves it to the model.
-func effortOf(budget chat.Number) string {
-	switch n, ok := budget.Int(); {
-	case !ok || n < 0:
-		return ""
-	case n == 0:
-		return "none"
-	case n <= 1024:
-		return "low"
-	case n <= 8192:
-		return "medium"
-	default:
-		return "high"
 	}
 }
 
@@ -227,19 +139,34 @@ func (e *requestEncoder) identity() {
 			name = "user"
 		}
 		e.field(name)
-		if user := unescaped(r.User); len(user) > maxUser {
-			e.b.Quote(digest(maxUser, user))
-			e.report.Approximate("user")
-		} else {
-			e.b.Raw(r.User)
+		if e.key(r.User) {
+			e.approximate("user")
 		}
 	}
 	e.raw("metadata", r.Metadata)
+	e.serviceTier()
+}
+
+// key writes a text of at most maxKey bytes, and says whether it was a longer
+// one: then its digest is written.
+func (e *requestEncoder) key(l chat.Literal) (shortened bool) {
+	text := unescaped(l)
+	if len(text) <= maxKey {
+		e.b.Raw(l)
+		return false
+	}
+	e.b.Quote(digest(maxKey, text))
+	return true
+}
+
+// store tells whether the provider may keep the answer, which it does not do by
+// default. The older servers know nothing of it.
+func (e *requestEncoder) store() {
 	switch {
-	case r.ServiceTier.Is("standard_only"):
-		e.raw("service_tier", []byte(`"default"`))
-	default:
-		e.raw("service_tier", r.ServiceTier)
+	case !e.to.LegacyMaxTokens || e.speaks():
+		e.truth("store", e.r.Store)
+	case e.r.Store == chat.True:
+		e.drop("store")
 	}
 }
 
@@ -261,12 +188,20 @@ func (e *requestEncoder) stream() {
 // reports those of others.
 func (e *requestEncoder) extra() {
 	for _, f := range e.r.Extra {
-		if !e.speaks() && !familyField(e.r, f.Name) || nested(f.Name) {
+		switch {
+		case f.Name == grammarField && e.customs:
+			// Sent with the tool.
+		case nested(f.Name), !e.speaks() && !familyField(e.r, f.Name):
 			e.drop(f.Name)
-			continue
+		case f.Name == "prompt_cache_key" && len(f.Value) > 0 && f.Value[0] == '"':
+			e.field(f.Name)
+			if e.key(chat.Literal(f.Value)) {
+				e.approximate(f.Name)
+			}
+		default:
+			e.field(f.Name)
+			e.b.Raw(f.Value)
 		}
-		e.field(f.Name)
-		e.b.Raw(f.Value)
 	}
 }
 

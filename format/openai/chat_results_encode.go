@@ -100,10 +100,17 @@ func (e *requestEncoder) match(turns []chat.Turn) {
 // result writes the message with the result of a call; nil if there is none.
 func (e *requestEncoder) result(call, result *chat.Block) {
 	e.message("tool")
-	if result == nil {
+	switch {
+	case result == nil:
 		e.b.Str(`"(no result)"`)
-		e.lost(chat.Loss{Path: "tool_use (without a result)", Reason: chat.Approximated})
-	} else {
+		e.approximate("tool_use (without a result)")
+	case e.marking && marksIn(result) > 0 && len(result.Content) > 0:
+		e.b.Str(`[{"type":"text","text":"`)
+		e.resultText(result)
+		e.b.Byte('"')
+		e.mark(marksIn(result))
+		e.b.Str("}]")
+	default:
 		e.noCache(result)
 		e.b.Byte('"')
 		e.resultText(result)
@@ -120,7 +127,9 @@ func (e *requestEncoder) resultText(result *chat.Block) {
 	any := false
 	for i := range result.Content {
 		b := &result.Content[i]
-		e.noCache(b)
+		if !e.marking {
+			e.noCache(b)
+		}
 		if b.Kind == chat.Opaque {
 			e.unknown(b)
 			return
@@ -186,8 +195,11 @@ func (e *requestEncoder) attachments() {
 		e.b.Raw(callID(e.round.calls[i].ID).Inner())
 		e.b.Str(`]"}`)
 		for j := range result.Content {
-			if b := &result.Content[j]; !textual(b) {
-				p.add(b)
+			if b := result.Content[j]; !textual(&b) {
+				if e.marking {
+					b.Cache = nil // the result has it
+				}
+				p.add(&b)
 			}
 		}
 	}

@@ -9,12 +9,6 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// What one stream may make the gateway hold.
-const (
-	maxStreamTools = 1024
-	maxHeldText    = 256 << 10
-)
-
 // NewStreamDecoder implements format.StreamCodec.
 func (Chat) NewStreamDecoder() format.StreamDecoder { return &chatStreamDecoder{open: none} }
 
@@ -32,6 +26,8 @@ type chatStreamDecoder struct {
 	blocks  int    // how many there are
 	open    int    // the number of the open block that is no tool call
 	kind    chat.BlockKind
+	texts   int // how many blocks of text there are
+	cited   int // how many citations there are
 	tools   []streamTool
 	has     content
 
@@ -39,14 +35,6 @@ type chatStreamDecoder struct {
 	finished bool // the finish_reason has come
 	told     bool // EventFinish has been sent
 	ended    bool // nothing comes any more
-}
-
-// streamTool is a tool call whose pieces are arriving.
-type streamTool struct {
-	index    int64
-	id, name chat.Literal
-	block    int    // none as long as the name is unknown
-	held     []byte // arguments that came before the name: a literal without its end
 }
 
 // Decode implements format.StreamDecoder.
@@ -128,7 +116,7 @@ func (d *chatStreamDecoder) chunk(dst []chat.Event, c *chunk) ([]chat.Event, err
 	dst = d.start(dst, c, c.choices.Len() > 0)
 	if !d.finished {
 		var err error
-		if dst, err = d.delta(dst, member(choice, "delta")); err != nil {
+		if dst, err = d.delta(dst, member(choice, "delta"), choice.Get("logprobs")); err != nil {
 			return dst, err
 		}
 		if reason := choice.Get("finish_reason").Literal(); !reason.Empty() {
@@ -178,193 +166,6 @@ func (d *chatStreamDecoder) count(dst []chat.Event, v tape.Value) []chat.Event {
 		dst = append(dst, chat.Event{Kind: chat.EventUsage, Usage: &d.usage})
 	}
 	return dst
-}
-
-// delta appends what a delta amounts to.
-func (d *chatStreamDecoder) delta(dst []chat.Event, v tape.Value) ([]chat.Event, error) {
-	var text, reasoning, thought, details, refusal, calls, function tape.Value
-	for key, value := range v.Members {
-		switch string(name(key)) {
-		case "content":
-			text = value
-		case "reasoning_content":
-			reasoning = value
-		case "reasoning":
-			thought = value
-		case "reasoning_details":
-			details = value
-		case "refusal":
-			refusal = value
-		case "tool_calls":
-			calls = value
-		case "function_call":
-			function = value
-		}
-	}
-	switch {
-	case !reasoning.Literal().Empty():
-		dst = d.text(dst, chat.Thinking, reasoning.Literal())
-	case !thought.Literal().Empty():
-		dst = d.text(dst, chat.Thinking, thought.Literal())
-	default:
-		for detail := range details.Elements {
-			dst = d.text(dst, chat.Thinking, reasoningDetail(detail))
-		}
-	}
-	dst = d.text(dst, chat.Text, text.Literal())
-	for part := range text.Elements {
-		kind, l := partText(part)
-		dst = d.text(dst, kind, l)
-		for piece := range part.Get("thinking").Elements {
-			dst = d.text(dst, chat.Thinking, piece.Get("text").Literal())
-		}
-	}
-	dst = d.text(dst, chat.Refusal, refusal.Literal())
-	var err error
-	for call := range calls.Elements {
-		if dst, err = d.call(dst, call.Get("index"), call.Get("id").Literal(), call.Get("function")); err != nil {
-			return dst, err
-		}
-	}
-	if function.Kind() == tape.Object {
-		return d.call(dst, tape.Value{}, nil, function)
-	}
-	return dst, nil
-}
-
-// deltaKinds are the deltas of the blocks that are text.
-var deltaKinds = [...]chat.DeltaKind{
-	chat.Text:     chat.DeltaText,
-	chat.Thinking: chat.DeltaThinking,
-	chat.Refusal:  chat.DeltaRefusal,
-}
-
-// text appends a piece of text, in a new block if it is of another kind than
-// what came before.
-func (d *chatStreamDecoder) text(dst []chat.Event, kind chat.BlockKind, l chat.Literal) []chat.Event {
-	if l.Empty() {
-		return dst
-	}
-	if d.open == none || d.kind != kind {
-		dst = d.close(dst)
-		d.open, d.kind = d.blocks, kind
-		d.blocks++
-		d.has.refusal = d.has.refusal || kind == chat.Refusal
-		dst = append(dst, chat.Event{Kind: chat.EventBlockStart, Index: d.open, Block: kind})
-		if kind == chat.Thinking {
-			dst[len(dst)-1].Origin = origin
-		}
-	}
-	return append(dst, chat.Event{Kind: chat.EventDelta, Index: d.open, Delta: deltaKinds[kind], Text: l})
-}
-
-// close closes the open block that is no tool call.
-func (d *chatStreamDecoder) close(dst []chat.Event) []chat.Event {
-	if d.open == none {
-		return dst
-	}
-	dst = append(dst, chat.Event{Kind: chat.EventBlockStop, Index: d.open})
-	d.open = none
-	return dst
-}
-
-// call appends what a piece of a tool call amounts to.
-func (d *chatStreamDecoder) call(dst []chat.Event, index tape.Value, id chat.Literal, function tape.Value) ([]chat.Event, error) {
-	t := d.tool(index, id)
-	if t == nil {
-		return dst, chat.BadAnswer("the upstream's stream has too many tool calls")
-	}
-	if t.id == nil && !id.Empty() {
-		t.id = clone(id)
-	}
-	if name := function.Get("name").Literal(); t.name == nil && !name.Empty() {
-		t.name = clone(name)
-	}
-	if t.block == none && t.name != nil {
-		dst = d.begin(dst, t)
-	}
-	arguments := function.Get("arguments").Literal()
-	if object := function.Get("arguments"); object.Kind() == tape.Object {
-		arguments = chat.Quote(string(object.Raw()))
-	}
-	switch {
-	case arguments.Empty():
-		return dst, nil
-	case t.block != none:
-		return append(dst, chat.Event{Kind: chat.EventDelta, Index: t.block, Delta: chat.DeltaArguments, Text: arguments}), nil
-	case len(t.held)+len(arguments) > maxHeldText:
-		return dst, chat.BadAnswer("the upstream's stream sends a tool call's arguments before its name")
-	case t.held == nil:
-		t.held = append(t.held, '"')
-	}
-	t.held = append(t.held, arguments.Inner()...)
-	return dst, nil
-}
-
-// tool returns the call that a piece belongs to; nil if there are too many.
-// Servers may leave out the index, or give the same one to all calls.
-func (d *chatStreamDecoder) tool(index tape.Value, id chat.Literal) *streamTool {
-	number, numbered := index.Int()
-	number = max(number, 0)
-	for i := len(d.tools) - 1; i >= 0; i-- {
-		t := &d.tools[i]
-		sameID := id.Empty() || t.id == nil || sameText(t.id, id)
-		switch {
-		case numbered && t.index != number:
-		case numbered && sameID:
-			return t
-		case numbered:
-			return d.addTool(number)
-		case id.Empty() || t.id != nil && sameText(t.id, id):
-			return t
-		}
-	}
-	if !numbered {
-		number = none // matches no index
-	}
-	return d.addTool(number)
-}
-
-// addTool begins to collect another call.
-func (d *chatStreamDecoder) addTool(index int64) *streamTool {
-	if len(d.tools) == maxStreamTools {
-		return nil
-	}
-	d.tools = append(d.tools, streamTool{index: index, block: none})
-	return &d.tools[len(d.tools)-1]
-}
-
-// begin opens the block of a call whose name is known. If the id is not known by
-// now, none will come.
-func (d *chatStreamDecoder) begin(dst []chat.Event, t *streamTool) []chat.Event {
-	dst = d.close(dst)
-	if t.id == nil {
-		t.id = madeID(d.id, t.name, len(d.tools))
-	}
-	t.block = d.blocks
-	d.blocks++
-	d.has.tools = true
-	dst = append(dst, chat.Event{Kind: chat.EventBlockStart, Index: t.block, Block: chat.ToolUse, ID: t.id, Name: t.name})
-	if t.held != nil {
-		dst = append(dst, chat.Event{Kind: chat.EventDelta, Index: t.block, Delta: chat.DeltaArguments, Text: append(t.held, '"')})
-		t.held = nil
-	}
-	return dst
-}
-
-// finishBlocks closes all blocks.
-func (d *chatStreamDecoder) finishBlocks(dst []chat.Event) ([]chat.Event, error) {
-	dst = d.close(dst)
-	for i := range d.tools {
-		t := &d.tools[i]
-		switch {
-		case t.block != none:
-			dst = append(dst, chat.Event{Kind: chat.EventBlockStop, Index: t.block})
-		case t.id != nil || t.held != nil:
-			return dst, chat.BadAnswer("the upstream's stream has a tool call without a name")
-		}
-	}
-	return dst, nil
 }
 
 // setStop remembers why the model stopped.

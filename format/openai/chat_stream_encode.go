@@ -15,33 +15,53 @@ func (Chat) Heartbeat() []byte { return heartbeat }
 
 // NewStreamEncoder implements format.StreamCodec.
 func (Chat) NewStreamEncoder(x *chat.Exchange) format.StreamEncoder {
-	return &chatStreamEncoder{x: x}
+	return &chatStreamEncoder{x: x, hides: hidesReasoning(x)}
 }
 
 // chatStreamEncoder turns neutral events into chunks.
 type chatStreamEncoder struct {
 	x *chat.Exchange
 	// head is what every chunk begins with, up to the elements of its choices.
-	head     []byte
-	blocks   []streamBlock
-	tools    int // how many calls have begun
-	has      content
-	usage    chat.Usage
-	finished bool
-	ended    bool
+	head   []byte
+	blocks []streamBlock
+	tools  int // how many calls have begun
+	// details and annotations are the elements of lists that are told at the end;
+	// detailed is the number of details.
+	details, annotations []byte
+	detailed             int
+	characters           int // of the message's text
+	has                  content
+	usage                chat.Usage
+	hides                bool // the client does not want to see how the model reasons
+	finished             bool
+	ended                bool
 }
 
 // streamBlock is what must be known of a block.
 type streamBlock struct {
-	isTool bool // and has not ended
+	kind   chat.BlockKind
+	open   bool
 	tool   int  // its number among the tools
 	filled bool // arguments have been sent
+	custom bool // is a call of a tool that takes free text
+
+	// held is what is told at the end: sealed data, the thinking that a signature
+	// is about, the free text that a tool is called with. It is a literal without
+	// its end.
+	held      []byte
+	signature []byte // of thinking: a literal without its end
+	origin    string // of the signature, or of the sealed data
+	// before is where the text begins in the message, in characters.
+	before    int
+	citations []chat.Citation
 }
 
 // What stands behind the delta of a chunk, without and with counts of tokens.
 const (
-	endDelta       = `},"logprobs":null,"finish_reason":null}]}` + "\n\n"
-	endDeltaCounts = `},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n"
+	endDelta        = `},"logprobs":null` + endChoice
+	endDeltaCounts  = `},"logprobs":null` + endChoiceCounts
+	endChoice       = `,"finish_reason":null}]}` + "\n\n"
+	endChoiceCounts = `,"finish_reason":null}],"usage":null}` + "\n\n"
 )
 
 // Encode implements format.StreamEncoder.
@@ -112,114 +132,6 @@ func (e *chatStreamEncoder) close(dst []byte) []byte {
 	return append(dst, endDelta...)
 }
 
-// block returns what is known of block i.
-func (e *chatStreamEncoder) block(i int) *streamBlock {
-	for len(e.blocks) <= i {
-		e.blocks = append(e.blocks, streamBlock{})
-	}
-	return &e.blocks[i]
-}
-
-// blockStart appends the begin of a tool call. Text needs none.
-func (e *chatStreamEncoder) blockStart(dst []byte, ev *chat.Event) []byte {
-	b := e.block(ev.Index)
-	switch {
-	case ev.Block == chat.Refusal:
-		e.has.refusal = true
-		return dst
-	case ev.Block != chat.ToolUse:
-		return dst
-	}
-	e.has.tools = true
-	b.isTool, b.tool = true, e.tools
-	e.tools++
-	if e.hidden(b) {
-		return dst
-	}
-	name := orEmpty(e.x.Names.Original(ev.Name))
-	if e.x.LegacyFunctions {
-		dst = e.begin(dst, `"function_call":{"name":`)
-		dst = append(dst, name...)
-		dst = append(dst, `,"arguments":""}`...)
-		return e.close(dst)
-	}
-	dst = e.begin(dst, `"tool_calls":[{"index":`)
-	dst = strconv.AppendInt(dst, int64(b.tool), 10)
-	dst = append(dst, `,"id":`...)
-	if ev.ID.Empty() {
-		dst = append(dst, madeID([]byte(e.x.RequestID), ev.Name, b.tool)...)
-	} else {
-		dst = append(dst, ev.ID...)
-	}
-	dst = append(dst, `,"type":"function","function":{"name":`...)
-	dst = append(dst, name...)
-	dst = append(dst, `,"arguments":""}}]`...)
-	return e.close(dst)
-}
-
-// hidden says that a call cannot be told: clients that know functions only can
-// be told one.
-func (e *chatStreamEncoder) hidden(b *streamBlock) bool {
-	return e.x.LegacyFunctions && b.tool > 0
-}
-
-// delta appends a piece of a block.
-func (e *chatStreamEncoder) delta(dst []byte, ev *chat.Event) []byte {
-	if ev.Text.Empty() {
-		return dst
-	}
-	var member string
-	switch ev.Delta {
-	case chat.DeltaText:
-		member = `"content":`
-	case chat.DeltaThinking:
-		member = `"reasoning_content":`
-	case chat.DeltaRefusal:
-		e.has.refusal = true
-		member = `"refusal":`
-	case chat.DeltaArguments:
-		return e.arguments(dst, e.block(ev.Index), ev.Text)
-	default:
-		return dst
-	}
-	dst = e.begin(dst, member)
-	dst = append(dst, ev.Text...)
-	return e.close(dst)
-}
-
-// arguments appends a piece of a call's arguments.
-func (e *chatStreamEncoder) arguments(dst []byte, b *streamBlock, piece chat.Literal) []byte {
-	if !b.isTool || e.hidden(b) {
-		return dst
-	}
-	b.filled = true
-	if e.x.LegacyFunctions {
-		dst = e.begin(dst, `"function_call":{"arguments":`)
-		dst = append(dst, piece...)
-		dst = append(dst, '}')
-		return e.close(dst)
-	}
-	dst = e.begin(dst, `"tool_calls":[{"index":`)
-	dst = strconv.AppendInt(dst, int64(b.tool), 10)
-	dst = append(dst, `,"function":{"arguments":`...)
-	dst = append(dst, piece...)
-	dst = append(dst, `}}]`...)
-	return e.close(dst)
-}
-
-// noArguments is an object without members.
-var noArguments = chat.Literal(`"{}"`)
-
-// blockStop gives a call without arguments an empty object.
-func (e *chatStreamEncoder) blockStop(dst []byte, i int) []byte {
-	b := e.block(i)
-	if b.isTool && !b.filled {
-		dst = e.arguments(dst, b, noArguments)
-	}
-	b.isTool = false
-	return dst
-}
-
 // finish appends the one chunk with a finish_reason.
 func (e *chatStreamEncoder) finish(dst []byte, reason chat.StopReason) []byte {
 	if e.finished {
@@ -228,6 +140,10 @@ func (e *chatStreamEncoder) finish(dst []byte, reason chat.StopReason) []byte {
 	for i := range e.blocks {
 		dst = e.blockStop(dst, i)
 	}
+	if e.ended {
+		return dst
+	}
+	dst = e.collected(dst)
 	e.finished = true
 	dst = append(dst, e.head...)
 	dst = append(dst, `{"index":0,"delta":{},"logprobs":null,"finish_reason":"`...)
@@ -241,7 +157,9 @@ func (e *chatStreamEncoder) finish(dst []byte, reason chat.StopReason) []byte {
 
 // end appends the counts of tokens, if the client wants them, and the end mark.
 func (e *chatStreamEncoder) end(dst []byte) []byte {
-	dst = e.finish(dst, chat.StopUnset)
+	if dst = e.finish(dst, chat.StopUnset); e.ended {
+		return dst
+	}
 	e.ended = true
 	if e.x.IncludeUsage {
 		dst = append(dst, e.head...)

@@ -2,8 +2,10 @@ package openai
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -16,14 +18,26 @@ func (d *requestDecoder) tools(field string, v tape.Value) error {
 	if v.Len() > maxTools {
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d tools", maxTools))
 	}
-	d.r.Tools = make([]chat.Tool, 0, v.Len())
+	d.r.Tools = slices.Grow(d.r.Tools, v.Len())
+	at := place{list: field}
 	for element := range v.Elements {
-		tool, err := decodeTool(place{field, len(d.r.Tools), ""}, element)
+		tool, err := d.tool(at, element)
 		if err != nil {
 			return err
 		}
 		d.r.Tools = append(d.r.Tools, tool)
+		at.number++
 	}
+	return nil
+}
+
+// webSearch reads the field that lets the model search the web. In the neutral
+// form that is a tool.
+func (d *requestDecoder) webSearch(field string, v tape.Value) error {
+	if v.Kind() != tape.Object {
+		return mustBe(field, "an object")
+	}
+	d.r.Tools = append(d.r.Tools, chat.Tool{Type: field, Raw: v.Raw(), Server: chat.ServerWebSearch})
 	return nil
 }
 
@@ -40,8 +54,8 @@ func (p place) mustBe(below, what string) *chat.Error {
 	return mustBe(p.list+"["+strconv.Itoa(p.number)+"]"+p.below+below, what)
 }
 
-// decodeTool reads a tool of any type.
-func decodeTool(at place, v tape.Value) (chat.Tool, error) {
+// tool reads a tool of any type.
+func (d *requestDecoder) tool(at place, v tape.Value) (chat.Tool, error) {
 	if v.Kind() != tape.Object {
 		return chat.Tool{}, at.mustBe("", "an object")
 	}
@@ -50,11 +64,33 @@ func decodeTool(at place, v tape.Value) (chat.Tool, error) {
 	case kind.Is("function"), !kind.Exists() && function.Exists():
 		at.below = ".function"
 		return decodeFunction(at, function)
+	case kind.Is("custom"):
+		at.below = ".custom"
+		return d.customTool(at, member(v, "custom"))
 	case kind.Kind() != tape.String:
 		return chat.Tool{}, at.mustBe(".type", `"function" or another type of tool`)
 	default:
-		return chat.Tool{Name: member(member(v, "custom"), "name").Literal(), Type: kind.Text(), Raw: v.Raw()}, nil
+		return chat.Tool{Type: format.Bounded(kind.Text(), 64), Raw: v.Raw()}, nil
 	}
+}
+
+// customTool reads the definition of a tool that takes free text. Other formats
+// get a function with one argument; a grammar is lost on them.
+func (d *requestDecoder) customTool(at place, v tape.Value) (chat.Tool, error) {
+	tool, err := decodeFunction(at, v)
+	if err != nil {
+		return tool, err
+	}
+	tool.Schema, tool.Strict, tool.Custom = anyText, chat.Unset, plainText
+	text := member(v, "format")
+	if text.Kind() != tape.Object {
+		return tool, nil
+	}
+	tool.Custom = textFormat(text)
+	if !member(text, "type").Is("text") {
+		d.extraOnce(grammarField, text)
+	}
+	return tool, nil
 }
 
 // decodeFunction reads the definition of a function.
@@ -95,7 +131,7 @@ func decodeFunction(at place, v tape.Value) (tool chat.Tool, err error) {
 // legacyFunctions reads the tools of clients that know functions only. A client
 // that sends both means the tools.
 func (d *requestDecoder) legacyFunctions() error {
-	if d.r.Tools != nil || !d.functions.Exists() {
+	if !d.functions.Exists() || d.seen&(1<<requestFields["tools"].number) != 0 {
 		return nil
 	}
 	if d.functions.Kind() != tape.Array {
@@ -105,13 +141,15 @@ func (d *requestDecoder) legacyFunctions() error {
 		return chat.Invalid("functions", fmt.Sprintf("a request has at most %d functions", maxTools))
 	}
 	d.r.LegacyFunctions = true
-	d.r.Tools = make([]chat.Tool, 0, d.functions.Len())
+	d.r.Tools = slices.Grow(d.r.Tools, d.functions.Len())
+	at := place{list: "functions"}
 	for element := range d.functions.Elements {
-		tool, err := decodeFunction(place{"functions", len(d.r.Tools), ""}, element)
+		tool, err := decodeFunction(at, element)
 		if err != nil {
 			return err
 		}
 		d.r.Tools = append(d.r.Tools, tool)
+		at.number++
 	}
 	switch call := d.functionCall; {
 	case !call.Exists():

@@ -2,25 +2,20 @@ package openai
 
 import (
 	"bytes"
-	"sync"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// Limits of names.
-const (
-	maxToolName = 64
-	maxCallID   = 40
-)
+// webSearchField is the field that lets the model search the web. It is not among
+// the tools.
+const webSearchField = "web_search_options"
 
 // tools writes the tools and how they may be used.
 func (e *requestEncoder) tools() {
 	any := false
 	for i := range e.r.Tools {
 		t := &e.r.Tools[i]
-		if t.Type != "" && !e.speaks() {
-			e.lost(chat.Loss{Path: "tools." + t.Type, Reason: chat.Unsupported, Meaning: true})
+		if t.Server == chat.ServerWebSearch || t.Type != "" && !e.speaks() {
 			continue
 		}
 		if any {
@@ -34,6 +29,9 @@ func (e *requestEncoder) tools() {
 	}
 	if any {
 		e.b.Byte(']')
+	}
+	e.serverTools()
+	if any {
 		e.toolChoice()
 		e.truth("parallel_tool_calls", e.r.ParallelTools)
 		return
@@ -43,6 +41,27 @@ func (e *requestEncoder) tools() {
 	}
 	if e.r.ParallelTools != chat.Unset {
 		e.drop("parallel_tool_calls")
+	}
+}
+
+// serverTools writes the one tool that providers run themselves and that this
+// format knows, and reports the others.
+func (e *requestEncoder) serverTools() {
+	searches := false
+	for i := range e.r.Tools {
+		t := &e.r.Tools[i]
+		switch {
+		case t.Type == "", t.Server != chat.ServerWebSearch && e.speaks():
+		case t.Server != chat.ServerWebSearch, !e.speaks() && !e.to.ServerTools.Has(t.Server):
+			e.lose("tools." + t.Type)
+		case searches: // one is enough
+		case e.speaks():
+			searches = true
+			e.raw(webSearchField, t.Raw)
+		default:
+			searches = true
+			e.raw(webSearchField, []byte("{}"))
+		}
 	}
 }
 
@@ -59,73 +78,59 @@ func (e *requestEncoder) tool(t *chat.Tool) {
 	if t.Cache != nil {
 		e.drop("cache_control")
 	}
-	e.b.Str(`{"type":"function","function":{"name":`)
 	sent := e.toolName(t.Name)
-	e.b.Raw(sent)
-	e.raw("description", t.Description)
-	if t.Schema != nil {
-		e.field("parameters")
-		e.schema(t.Schema)
+	if e.sendsCustom(t) {
+		e.custom(t, sent)
+	} else {
+		e.b.Str(`{"type":"function","function":{"name":`)
+		e.b.Raw(sent)
+		e.raw("description", t.Description)
+		if t.Schema != nil {
+			e.field("parameters")
+			e.schema(t.Schema)
+		}
+		e.truth("strict", t.Strict)
+		e.b.Str("}}")
 	}
-	e.truth("strict", t.Strict)
-	e.b.Str("}}")
 	if !bytes.Equal(sent, t.Name) {
 		e.to.Names.Add(sent.String(), t.Name)
-		e.lost(chat.Loss{Path: "tools[].name", Reason: chat.Approximated})
+		e.approximate("tools[].name")
 	}
+}
+
+// custom writes the definition of a tool that takes free text.
+func (e *requestEncoder) custom(t *chat.Tool, sent chat.Literal) {
+	e.customs = true
+	e.b.Str(`{"type":"custom","custom":{"name":`)
+	e.b.Raw(sent)
+	e.raw("description", t.Description)
+	if !bytes.Equal(t.Custom, plainText) {
+		e.field("format")
+		e.b.Append(func(dst []byte) []byte { return appendTextFormat(dst, t.Custom) })
+	}
+	e.b.Str("}}")
+}
+
+// sendsCustom says that a tool is sent as one that takes free text. Of the
+// upstreams that a client of another format cannot have had in mind, only OpenAI's
+// own reasoning models are known to take such tools.
+func (e *requestEncoder) sendsCustom(t *chat.Tool) bool {
+	return t.Custom != nil && (e.speaks() || e.to.Can.Reasons && e.to.Can.DeveloperRole)
+}
+
+// sentCustom says that a called tool is sent as one that takes free text.
+// Definitions come behind the calls, so it looks at what the client sent.
+func (e *requestEncoder) sentCustom(name chat.Literal) bool {
+	for i := range e.r.Tools {
+		if t := &e.r.Tools[i]; t.Custom != nil && sameText(t.Name, name) {
+			return e.sendsCustom(t)
+		}
+	}
+	return false
 }
 
 // toolName returns the name under which a tool is sent.
 func (e *requestEncoder) toolName(l chat.Literal) chat.Literal { return sentName(l, maxToolName) }
-
-// sentName returns the name of at most limit bytes under which a tool is sent.
-// It depends on the name alone, so that definitions, calls and choices agree.
-func sentName(l chat.Literal, limit int) chat.Literal {
-	in := l.Inner()
-	if len(in) > 0 && len(in) <= limit && plainName(in) {
-		return l
-	}
-	const digits = 8
-	kept := unescaped(l)
-	sent := make([]byte, 0, limit)
-	for _, c := range kept[:min(len(kept), limit-digits-1)] {
-		if !plainName([]byte{c}) {
-			c = '_'
-		}
-		sent = append(sent, c)
-	}
-	sent = append(sent, '_')
-	return chat.Quote(string(append(sent, digest(digits, kept)...)))
-}
-
-// plainName says that a name has no characters but those the format takes.
-func plainName(name []byte) bool {
-	for _, c := range name {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// callID returns the id under which a call is sent.
-func callID(l chat.Literal) chat.Literal { return sentID(l, maxCallID) }
-
-// sentID returns the id of at most limit bytes under which a call is sent. It
-// depends on the id alone, so that the call and its result agree.
-func sentID(l chat.Literal, limit int) chat.Literal {
-	in := l.Inner()
-	if len(in) > 0 && len(in) <= limit && bytes.IndexByte(in, '\\') < 0 {
-		return l
-	}
-	id := unescaped(l)
-	if len(id) > 0 && len(id) <= limit {
-		return l
-	}
-	return chat.Quote("call_" + digest(32, id))
-}
 
 // toolChoice writes which tools may or must be called. A choice of tools that
 // are not sent is left out.
@@ -159,7 +164,7 @@ func (e *requestEncoder) namedTool(names []chat.Literal) {
 	}
 	tool := e.sent(names[0])
 	if tool == nil {
-		e.lost(chat.Loss{Path: "tool_choice", Reason: chat.Unsupported, Meaning: true})
+		e.lose("tool_choice")
 		return
 	}
 	e.field("tool_choice")
@@ -172,7 +177,7 @@ func (e *requestEncoder) allowedTools(choice *chat.ToolChoice) {
 	for _, n := range choice.Names {
 		tool := e.sent(n)
 		if tool == nil {
-			e.lost(chat.Loss{Path: "tool_choice", Reason: chat.Unsupported, Meaning: true})
+			e.lose("tool_choice")
 			continue
 		}
 		if any {
@@ -199,7 +204,7 @@ func (e *requestEncoder) allowedTools(choice *chat.ToolChoice) {
 func (e *requestEncoder) sent(name chat.Literal) *chat.Tool {
 	for i := range e.r.Tools {
 		t := &e.r.Tools[i]
-		if sameText(t.Name, name) && (t.Type == "" || e.speaks()) {
+		if t.Name != nil && sameText(t.Name, name) && (t.Type == "" || e.speaks()) {
 			return t
 		}
 	}
@@ -209,7 +214,7 @@ func (e *requestEncoder) sent(name chat.Literal) *chat.Tool {
 // toolReference names a tool.
 func (e *requestEncoder) toolReference(t *chat.Tool) {
 	kind := "function"
-	if t.Type == "custom" {
+	if e.sendsCustom(t) {
 		kind = "custom"
 	}
 	e.b.Str(`{"type":"`)
@@ -219,54 +224,4 @@ func (e *requestEncoder) toolReference(t *chat.Tool) {
 	e.b.Str(`":{"name":`)
 	e.b.Raw(e.toolName(t.Name))
 	e.b.Str("}}")
-}
-
-// sameText says that two literals have the same value.
-func sameText(a, b chat.Literal) bool {
-	return bytes.Equal(a, b) || bytes.Equal(unescaped(a), unescaped(b))
-}
-
-var tapes = sync.Pool{New: func() any { return new(tape.Tape) }}
-
-// schema writes the schema of a tool's arguments. OpenAI wants an object with
-// properties at its root, and says so with a 400 if there is none.
-func (e *requestEncoder) schema(schema chat.Raw) {
-	if bytes.HasPrefix(schema, []byte(`{"type":"object"`)) && bytes.Contains(schema, []byte(`"properties"`)) {
-		e.b.Raw(schema)
-		return
-	}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
-	if err := t.Parse(schema); err != nil || t.Root().Kind() != tape.Object {
-		e.b.Str(`{"type":"object","properties":{}}`)
-		return
-	}
-	root := t.Root()
-	inner := bytes.TrimSpace(schema)[1:]
-	e.b.Byte('{')
-	separator := ""
-	if !root.Get("type").Exists() {
-		e.b.Str(`"type":"object"`)
-		separator = ","
-	}
-	if bare(root) {
-		e.b.Str(separator)
-		e.b.Str(`"properties":{}`)
-		separator = ","
-	}
-	if root.Len() > 0 {
-		e.b.Str(separator)
-	}
-	e.b.Raw(inner)
-}
-
-// bare says that nothing in a schema's root tells the properties.
-func bare(root tape.Value) bool {
-	for _, key := range []string{"properties", "$ref", "anyOf", "oneOf", "allOf"} {
-		if root.Get(key).Exists() {
-			return false
-		}
-	}
-	return true
 }

@@ -169,13 +169,16 @@ type transcript struct {
 	ended  bool
 }
 
-// run decodes and encodes a stream.
+// run decodes and encodes a stream of Chat.
 func run(r io.Reader) *transcript {
+	return runWith(r, Chat{}.NewStreamDecoder(), Chat{}.NewStreamEncoder(exchange()))
+}
+
+// runWith decodes and encodes a stream.
+func runWith(r io.Reader, decoder format.StreamDecoder, encoder format.StreamEncoder) *transcript {
 	var out transcript
 	scanner := sse.NewScanner(r, 0)
 	defer scanner.Release()
-	decoder := Chat{}.NewStreamDecoder()
-	encoder := Chat{}.NewStreamEncoder(exchange())
 	var events []chat.Event
 	for {
 		ev, err := scanner.Next()
@@ -214,8 +217,7 @@ func describe(ev *chat.Event) string {
 	case chat.EventBlockStart:
 		return strings.TrimSpace(fmt.Sprintf("block %d %s %s %s", ev.Index, kindName(ev.Block), []byte(ev.ID), []byte(ev.Name)))
 	case chat.EventDelta:
-		kind := [...]string{chat.DeltaText: "text", chat.DeltaThinking: "thinking", chat.DeltaArguments: "arguments", chat.DeltaRefusal: "refusal"}[ev.Delta]
-		return fmt.Sprintf("delta %d %s %s", ev.Index, kind, []byte(ev.Text))
+		return describeDelta(ev)
 	case chat.EventBlockStop:
 		return fmt.Sprintf("stop %d", ev.Index)
 	case chat.EventUsage:
@@ -230,6 +232,18 @@ func describe(ev *chat.Event) string {
 	default:
 		return fmt.Sprintf("event %d", ev.Kind)
 	}
+}
+
+// describeDelta writes a piece of a block as one line.
+func describeDelta(ev *chat.Event) string {
+	if c := ev.Citation; ev.Delta == chat.DeltaCitation {
+		return fmt.Sprintf("delta %d citation %s %s %d-%d", ev.Index, []byte(c.URL), []byte(c.Title), c.Start, c.End)
+	}
+	kind := [...]string{
+		chat.DeltaText: "text", chat.DeltaThinking: "thinking", chat.DeltaSignature: "signature", chat.DeltaArguments: "arguments",
+		chat.DeltaRefusal: "refusal", chat.DeltaRedacted: "redacted",
+	}[ev.Delta]
+	return strings.TrimSpace(fmt.Sprintf("delta %d %s %s %s", ev.Index, kind, []byte(ev.Text), []byte(ev.Logprobs)))
 }
 
 func TestGoldenStreams(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 func init() {
 	format.RegisterChat(format.OpenAIChat, Chat{})
+	format.RegisterChat(format.OpenAIResponses, Responses{})
 }
 
 // Chat is the codec of the Chat Completions format. The zero value is ready for

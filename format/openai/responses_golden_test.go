@@ -21,7 +21,8 @@ func responsesExchange(t testing.TB) *chat.Exchange {
 	t.Helper()
 	x := exchange()
 	x.Request = decodeResponses(t, `{"model":"writer","input":"x","metadata":{"a":"b"},`+"\n"+`"temperature":0.5,"tools":[`+
-		`{"type":"custom","name":"apply_patch"},`+"\n"+`{"type":"namespace","name":"notes","tools":[{"type":"function","name":"read"}]}]}`)
+		`{"type":"function","name":"list"},{"type":"custom","name":"apply_patch"},`+"\n"+
+		`{"type":"namespace","name":"notes","description":"Notes","tools":[{"type":"function","name":"read"}]}]}`)
 	return x
 }
 
@@ -116,30 +117,9 @@ func sameIDs(doc []byte) []byte {
 	return out
 }
 
-// runResponses decodes a stream and encodes it with an encoder.
+// runResponses decodes a stream of Responses and encodes it with an encoder.
 func runResponses(r io.Reader, encoder format.StreamEncoder) *transcript {
-	var out transcript
-	scanner := sse.NewScanner(r, 0)
-	defer scanner.Release()
-	decoder := Responses{}.NewStreamDecoder()
-	var events []chat.Event
-	for {
-		ev, err := scanner.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			events, out.err = decoder.Finish(events[:0])
-			out.take(encoder, events)
-			return &out
-		case err != nil:
-			out.err = err
-			return &out
-		}
-		events, out.err = decoder.Decode(events[:0], ev)
-		out.take(encoder, events)
-		if out.err != nil {
-			return &out
-		}
-	}
+	return runWith(r, Responses{}.NewStreamDecoder(), encoder)
 }
 
 func TestResponsesGoldenStreams(t *testing.T) {

@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -35,7 +34,7 @@ func (d *responsesDecoder) input(field string, v tape.Value) error {
 	case v.Len() > maxItems:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d items", maxItems))
 	}
-	d.r.Turns = make([]chat.Turn, 0, v.Len()/2+1)
+	d.r.Turns = make([]chat.Turn, 0, v.Len()*2/3+1)
 	d.turn.expect(v.Len() + v.Len()/4)
 	for element := range v.Elements {
 		if err := d.item(element); err != nil {
@@ -71,6 +70,8 @@ func (d *responsesDecoder) item(v tape.Value) error {
 		defer d.close()
 		d.thought(v)
 		return nil
+	case kind.Is("additional_tools"):
+		return d.addTools(d.path(".tools"), member(v, "tools"))
 	case kind.Is("item_reference"):
 		return chat.Invalid(d.path(""), "the field "+d.path("")+" refers to a stored item, which works only with a model whose upstream speaks "+
 			"OpenAI's Responses format; send the item itself")
@@ -140,89 +141,9 @@ func (d *responsesDecoder) message(v tape.Value) error {
 	}
 }
 
-// content reads a string or an array of parts into dst.
-func (d *responsesDecoder) content(dst *blockMemory, v tape.Value, role chat.Role) error {
-	switch v.Kind() {
-	case tape.String:
-		dst.add(chat.Text).Text = v.Literal()
-		return nil
-	case tape.Array:
-	default:
-		return d.mustBe(d.part, "a string or an array of parts")
-	}
-	number := 0
-	for element := range v.Elements {
-		b := dst.add(chat.Text)
-		if below, problem := d.read(b, element, role); problem != "" {
-			return d.mustBe(d.part+"["+strconv.Itoa(number)+"]"+below, problem)
-		}
-		number++
-	}
-	return nil
-}
-
-// read reads a part into b. A problem is told as the member at fault and what it
-// must be instead.
-func (d *responsesDecoder) read(b *chat.Block, v tape.Value, role chat.Role) (below, problem string) {
-	kind := member(v, "type")
-	if kind.Kind() != tape.String {
-		return ".type", "the type of the part, such as input_text"
-	}
-	b.Cache = member(v, "prompt_cache_breakpoint").Raw()
-	switch {
-	case kind.Is("input_text"), kind.Is("output_text"), kind.Is("text"):
-		if b.Text = member(v, "text").Literal(); b.Text == nil {
-			return ".text", "a string"
-		}
-		return "", ""
-	case kind.Is("refusal") && role == chat.Assistant:
-		b.Kind, b.Text = chat.Refusal, orEmpty(member(v, "refusal").Literal())
-		return "", ""
-	case role == chat.Assistant:
-		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, format.Bounded(kind.Text(), 64), v.Raw(), originResponses
-		return "", ""
-	case role == chat.System:
-		return ".type", "input_text: instructions hold nothing else"
-	case kind.Is("input_image"):
-		return d.image(b, v)
-	case kind.Is("input_file"):
-		return d.file(b, v)
-	default:
-		return ".type", "input_text, input_image or input_file, not " + strconv.Quote(format.Bounded(kind.Text(), 64))
-	}
-}
-
-// image reads an input_image.
-func (d *responsesDecoder) image(b *chat.Block, v tape.Value) (below, problem string) {
-	b.Kind, b.Detail = chat.Image, member(v, "detail").Literal()
-	if id := member(v, "file_id").Literal(); !id.Empty() {
-		b.Source = chat.Source{Kind: chat.SourceFile, Data: unescaped(id), Origin: originResponses}
-		return "", ""
-	}
-	address := member(v, "image_url").Literal()
-	if address.Empty() {
-		return ".image_url", "a URL or a data URI"
-	}
-	if b.Source, problem = sourceOf(address); problem == "" && b.Source.Kind == chat.SourceText {
-		problem = "a URL or a data URI with base64 data"
-	}
-	return ".image_url", problem
-}
-
-// file reads an input_file.
-func (d *responsesDecoder) file(b *chat.Block, v tape.Value) (below, problem string) {
-	address := member(v, "file_url").Literal()
-	if address.Empty() {
-		return fileIn(b, v, originResponses)
-	}
-	b.Kind, b.Filename = chat.Document, member(v, "filename").Literal()
-	b.Source, problem = sourceOf(address)
-	return ".file_url", problem
-}
-
 // called reads a call of a tool.
 func (d *responsesDecoder) called(v tape.Value, custom bool) error {
-	b := d.turn.add(chat.ToolUse)
+	b := d.openCall()
 	if b.ID = member(v, "call_id").Literal(); b.ID.Empty() {
 		return d.mustBe(".call_id", "a string that the tool's result names as call_id")
 	}
@@ -234,6 +155,18 @@ func (d *responsesDecoder) called(v tape.Value, custom bool) error {
 		b.Arguments = chat.Arguments{Object: customInput(member(v, "input"))}
 	}
 	return nil
+}
+
+// openCall begins a call. It takes the place of a signature that stands in front
+// of it, which is its own.
+func (d *responsesDecoder) openCall() *chat.Block {
+	open := d.turn.blocks()
+	if n := len(open); n > 0 && carriesCall(&open[n-1]) {
+		b := &open[n-1]
+		*b = chat.Block{Kind: chat.ToolUse, Signature: b.Signature, Origin: b.Origin}
+		return b
+	}
+	return d.turn.add(chat.ToolUse)
 }
 
 // result reads the result of a tool.
@@ -251,94 +184,4 @@ func (d *responsesDecoder) result(v tape.Value) error {
 	err := d.content(&d.contents, output, chat.User)
 	b.Content = d.contents.blocks()
 	return err
-}
-
-// thought reads the reasoning of an earlier answer. One that holds nothing is
-// skipped.
-func (d *responsesDecoder) thought(v tape.Value) {
-	if b, ok := thoughtIn(v); ok {
-		unseal(&b)
-		*d.turn.add(b.Kind) = b
-	}
-}
-
-// thoughtIn reads an item with reasoning.
-func thoughtIn(v tape.Value) (b chat.Block, ok bool) {
-	text := joinedTexts(member(v, "summary"))
-	if text.Empty() {
-		text = joinedTexts(member(v, "content"))
-	}
-	sealed := member(v, "encrypted_content").Literal()
-	if text.Empty() && sealed.Empty() {
-		return b, false
-	}
-	return chat.Block{Kind: chat.Thinking, Text: orEmpty(text), Signature: sealed, Origin: originResponses}, true
-}
-
-// joinedTexts joins the texts of parts by blank lines: a view if there is one.
-func joinedTexts(parts tape.Value) (joined chat.Literal) {
-	const between = `\n\n`
-	copied := false
-	for part := range parts.Elements {
-		text := part.Get("text").Literal()
-		switch {
-		case text.Empty():
-		case joined == nil:
-			joined = text
-		default:
-			if !copied {
-				joined, copied = clone(joined), true
-			}
-			joined = append(joined[:len(joined)-1], between...)
-			joined = append(append(joined, text.Inner()...), '"')
-		}
-	}
-	return joined
-}
-
-// The encrypted_content that clients get for the reasoning of other formats
-// begins with one of these tags and the name of the format, so that the maker
-// gets it back.
-const (
-	sealedThinking = "caddy-ai-gateway:thinking:"
-	sealedRedacted = "caddy-ai-gateway:redacted:"
-)
-
-// appendSealed appends the encrypted_content for reasoning that a format made.
-// data is escaped and without quotes.
-func appendSealed(dst []byte, redacted bool, origin string, data []byte) []byte {
-	dst = append(dst, '"')
-	if origin != originResponses {
-		tag := sealedThinking
-		if redacted {
-			tag = sealedRedacted
-		}
-		dst = append(dst, tag...)
-		dst = chat.AppendEscaped(dst, origin)
-		dst = append(dst, ':')
-	}
-	dst = append(dst, data...)
-	return append(dst, '"')
-}
-
-// unseal gives reasoning of another format back its own signature.
-func unseal(b *chat.Block) {
-	in := b.Signature.Inner()
-	rest, thinking := bytes.CutPrefix(in, []byte(sealedThinking))
-	redacted := false
-	if !thinking {
-		rest, redacted = bytes.CutPrefix(in, []byte(sealedRedacted))
-	}
-	maker, data, found := bytes.Cut(rest, []byte(":"))
-	if !thinking && !redacted || !found {
-		return
-	}
-	b.Origin = string(maker)
-	literal := make(chat.Literal, 0, len(data)+2)
-	literal = append(append(append(literal, '"'), data...), '"')
-	if redacted {
-		b.Kind, b.Text, b.Signature = chat.RedactedThinking, literal, nil
-		return
-	}
-	b.Signature = literal
 }

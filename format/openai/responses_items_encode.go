@@ -11,6 +11,9 @@ import (
 func (e *responsesEncoder) input() {
 	e.field("input")
 	e.b.Byte('[')
+	if e.leads() {
+		e.message(e.systemRole(), e.r.System)
+	}
 	turns := e.r.Turns
 	for i := 0; i < len(turns) && e.err == nil; {
 		switch turns[i].Role {
@@ -23,7 +26,7 @@ func (e *responsesEncoder) input() {
 			e.results(turns[answered:after(turns, answered, false)])
 			i = answered
 		case chat.System:
-			e.message("system", turns[i].Blocks)
+			e.message(e.systemRole(), turns[i].Blocks)
 			i++
 		default:
 			e.user(turns[i].Blocks)
@@ -66,7 +69,7 @@ func (e *responsesEncoder) assistant(blocks []chat.Block) {
 		case chat.Opaque:
 			e.opaque(b)
 		default:
-			e.lost(chat.Loss{Path: "assistant." + kindName(b.Kind), Reason: chat.Unsupported, Meaning: true})
+			e.lose("assistant." + kindName(b.Kind))
 		}
 	}
 	if open {
@@ -152,8 +155,12 @@ func (e *responsesEncoder) call(b *chat.Block) {
 
 // isCustom says that a call is one of a tool that takes free text.
 func (e *responsesEncoder) isCustom(call *chat.Block) bool {
-	t := e.find(call.Name)
-	return t != nil && t.Custom != nil
+	for i := range e.r.Tools {
+		if t := &e.r.Tools[i]; t.Custom != nil && sameText(t.Name, call.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 // results writes the results of the latest calls, in the order of the calls.
@@ -181,18 +188,9 @@ func (e *responsesEncoder) result(call, result *chat.Block) {
 	switch {
 	case result == nil:
 		e.b.Str(`"(no result)"`)
-		e.lost(chat.Loss{Path: "tool_use (without a result)", Reason: chat.Approximated})
-	case hasAttachments(result):
-		e.noCache(result)
-		p := itemParts{e: e}
-		if result.IsError {
-			p.begin("input_text")
-			e.b.Str(`,"text":"Error: the tool failed"}`)
-		}
-		for i := range result.Content {
-			p.add(&result.Content[i])
-		}
-		p.end()
+		e.approximate("tool_use (without a result)")
+	case hasAttachments(result), e.marking && marksIn(result) > 0:
+		e.resultParts(result)
 	default:
 		e.noCache(result)
 		e.b.Byte('"')
@@ -200,6 +198,34 @@ func (e *responsesEncoder) result(call, result *chat.Block) {
 		e.b.Byte('"')
 	}
 	e.b.Byte('}')
+}
+
+// resultParts writes the content of a result as parts. The result's own cache mark
+// is that of its last part.
+func (e *responsesEncoder) resultParts(result *chat.Block) {
+	p := itemParts{e: e}
+	if result.IsError && !tellsError(result) {
+		p.begin("input_text")
+		e.b.Str(`,"text":"Error: the tool failed"}`)
+	}
+	for i := range result.Content {
+		part := result.Content[i]
+		if part.Cache == nil && i == len(result.Content)-1 {
+			part.Cache = result.Cache
+		}
+		p.add(&part)
+	}
+	p.end()
+}
+
+// tellsError says that the text of a result begins with the word error.
+func tellsError(result *chat.Block) bool {
+	for i := range result.Content {
+		if b := &result.Content[i]; b.Kind == chat.Text && !b.Text.Blank() {
+			return saysError(b.Text)
+		}
+	}
+	return false
 }
 
 // user writes what a user turn holds beside the results that have been written.
@@ -226,7 +252,10 @@ func (e *responsesEncoder) message(role string, blocks []chat.Block) {
 	for i := range blocks {
 		b := &blocks[i]
 		switch {
-		case b.Kind == chat.ToolResult, b.Kind == chat.Text && b.Text.Empty():
+		case b.Kind == chat.ToolResult:
+			continue // written by now
+		case b.Kind == chat.Text && (b.Text.Empty() || role != "user" && b.Text.Blank()):
+			e.noCache(b)
 			continue
 		case b.Kind == chat.Opaque && role == "user" && b.Origin == originResponses && e.speaks():
 			// An item of its own, such as the output of a tool of the upstream's.
@@ -237,7 +266,7 @@ func (e *responsesEncoder) message(role string, blocks []chat.Block) {
 			}
 			e.opaque(b)
 			continue
-		case b.Kind == chat.Opaque && role == "system":
+		case b.Kind == chat.Opaque && role != "user":
 			e.drop("system." + b.Type)
 			continue
 		case !p.any:
@@ -255,113 +284,6 @@ func (e *responsesEncoder) message(role string, blocks []chat.Block) {
 		p.end()
 		e.b.Byte('}')
 	}
-}
-
-// itemParts writes the parts of an item's content.
-type itemParts struct {
-	e   *responsesEncoder
-	any bool
-}
-
-// begin begins a part, up to the first member behind its type.
-func (p *itemParts) begin(kind string) {
-	if p.any {
-		p.e.b.Byte(',')
-	} else {
-		p.e.b.Byte('[')
-		p.any = true
-	}
-	p.e.b.Str(`{"type":"`)
-	p.e.b.Str(kind)
-	p.e.b.Byte('"')
-}
-
-// end ends the content; one without parts is an empty string.
-func (p *itemParts) end() {
-	if p.any {
-		p.e.b.Byte(']')
-		return
-	}
-	p.e.b.Str(`""`)
-}
-
-// add writes a block as a part.
-func (p *itemParts) add(b *chat.Block) {
-	e := p.e
-	e.noCache(b)
-	switch {
-	case b.Kind == chat.Text && b.Text.Empty():
-	case textual(b):
-		p.begin("input_text")
-		e.b.Str(`,"text":"`)
-		e.innerText(b)
-		e.b.Str(`"}`)
-	case b.Kind == chat.Image:
-		p.image(b)
-	case b.Kind == chat.Document:
-		p.document(b)
-	default:
-		e.unknown(b)
-	}
-}
-
-// image writes an image.
-func (p *itemParts) image(b *chat.Block) {
-	e := p.e
-	switch {
-	case b.Source.Kind == chat.SourceURL, b.Source.Kind == chat.SourceBase64:
-		p.begin("input_image")
-		e.field("image_url")
-		e.address(&b.Source, "image/png")
-	case b.Source.Kind == chat.SourceFile && sameFamily(b.Source.Origin):
-		p.begin("input_image")
-		e.fileID(b)
-	default:
-		e.refuse("an image that is a file of another provider")
-		return
-	}
-	if sameFamily(e.r.Format) && b.Detail != nil {
-		e.raw("detail", b.Detail)
-	} else {
-		e.raw("detail", []byte(`"auto"`))
-		if b.Detail != nil {
-			e.drop("detail")
-		}
-	}
-	e.b.Byte('}')
-}
-
-// fileID writes the id of a file of the same provider.
-func (e *responsesEncoder) fileID(b *chat.Block) {
-	e.field("file_id")
-	e.b.Append(func(dst []byte) []byte { return chat.AppendQuoted(dst, b.Source.Data) })
-}
-
-// document writes a document that is not plain text.
-func (p *itemParts) document(b *chat.Block) {
-	e := p.e
-	switch {
-	case b.Source.Kind == chat.SourceBase64:
-		p.begin("input_file")
-		e.field("filename")
-		e.filename(b)
-		e.field("file_data")
-		e.address(&b.Source, "application/pdf")
-	case b.Source.Kind == chat.SourceURL:
-		p.begin("input_file")
-		e.field("file_url")
-		e.address(&b.Source, "application/pdf")
-	case b.Source.Kind == chat.SourceFile && sameFamily(b.Source.Origin):
-		p.begin("input_file")
-		e.fileID(b)
-	case b.Source.Kind == chat.SourceFile:
-		e.refuse("a document that is a file of another provider")
-		return
-	default:
-		e.unknown(b)
-		return
-	}
-	e.b.Byte('}')
 }
 
 // appendInput appends the text that a tool is called with: the property input of

@@ -50,6 +50,10 @@ func (e *outputEncoder) output(dst []byte, blocks []chat.Block) []byte {
 		switch b.Kind {
 		case chat.ToolUse:
 			e.has.tools = true
+			if signedCall(b) {
+				dst = e.begin(dst)
+				dst = appendReasoning(dst, e.ids, e.items-1, nil, false, b.Origin, b.Signature.Inner())
+			}
 			dst = e.begin(dst)
 			dst = e.call(dst, b)
 		case chat.Thinking, chat.RedactedThinking:
@@ -94,7 +98,18 @@ func (e *outputEncoder) said(dst []byte, b *chat.Block) []byte {
 		dst = e.begin(dst)
 		dst = appendMessageHead(dst, e.ids, e.items-1, "completed")
 	}
-	return appendTextPart(dst, b.Kind, b.Text.Inner())
+	return e.part(dst, b)
+}
+
+// part appends a part of a message with what is told about its text.
+func (e *outputEncoder) part(dst []byte, b *chat.Block) []byte {
+	p := textPart{kind: b.Kind, text: b.Text.Inner(), logprobs: elements(b.Logprobs)}
+	for i := range b.Citations {
+		if p.annotate(&b.Citations[i]) == nil {
+			e.report.Drop("content.citations")
+		}
+	}
+	return p.append(dst)
 }
 
 // closeMessage ends the message.
@@ -115,98 +130,52 @@ func appendMessageHead(dst []byte, ids itemIDs, number int, status string) []byt
 	return append(dst, `","role":"assistant","content":[`...)
 }
 
-// appendTextPart appends a part of a message. text is escaped and without quotes.
-func appendTextPart(dst []byte, kind chat.BlockKind, text []byte) []byte {
-	if kind == chat.Refusal {
+// textPart is a part of a message: Text or Refusal.
+type textPart struct {
+	kind        chat.BlockKind
+	text        []byte // escaped and without quotes
+	annotations []byte // one after the other, without brackets
+	cited       int    // how many annotations there are
+	logprobs    []byte // without brackets
+}
+
+// annotate adds a citation as an annotation. It returns the annotation; nil if the
+// format cannot tell it.
+func (p *textPart) annotate(c *chat.Citation) []byte {
+	from := len(p.annotations)
+	if p.cited > 0 {
+		p.annotations = append(p.annotations, ',')
+	}
+	at := len(p.annotations)
+	out, ok := appendAnnotation(p.annotations, c, p.text)
+	if !ok {
+		p.annotations = p.annotations[:from]
+		return nil
+	}
+	p.annotations = out
+	p.cited++
+	return out[at:]
+}
+
+// reset empties the part and keeps its memory.
+func (p *textPart) reset() {
+	p.text, p.annotations, p.logprobs, p.cited = p.text[:0], p.annotations[:0], p.logprobs[:0], 0
+}
+
+// append appends the part.
+func (p *textPart) append(dst []byte) []byte {
+	if p.kind == chat.Refusal {
 		dst = append(dst, `{"type":"refusal","refusal":"`...)
-		dst = append(dst, text...)
+		dst = append(dst, p.text...)
 		return append(dst, `"}`...)
 	}
 	dst = append(dst, `{"type":"output_text","text":"`...)
-	dst = append(dst, text...)
-	return append(dst, `","annotations":[],"logprobs":[]}`...)
-}
-
-// call appends a call of a tool.
-func (e *outputEncoder) call(dst []byte, b *chat.Block) []byte {
-	called := calledTool(e.x, b.Name)
-	id := b.ID
-	if id.Empty() {
-		id = madeID([]byte(e.x.RequestID), b.Name, e.items)
-	}
-	dst = called.appendHead(dst, e.ids, e.items-1, id, "completed")
-	switch {
-	case called.custom:
-		dst = appendInput(dst, b.Arguments)
-	case len(b.Arguments.Object) > 0:
-		dst = chat.AppendQuoted(dst, []byte(b.Arguments.Object))
-	case b.Arguments.Text.Blank():
-		dst = append(dst, noArguments...)
-	default:
-		dst = append(dst, b.Arguments.Text...)
-	}
-	return append(dst, '}')
-}
-
-// called is a tool as the client knows it.
-type called struct {
-	name, namespace chat.Literal
-	custom          bool
-}
-
-// calledTool finds the tool that the upstream calls by a name.
-func calledTool(x *chat.Exchange, sent chat.Literal) called {
-	c := called{name: orEmpty(x.Names.Original(sent))}
-	if x.Request == nil {
-		return c
-	}
-	for i := range x.Request.Tools {
-		t := &x.Request.Tools[i]
-		if !sameText(t.Name, c.name) || t.Name == nil {
-			continue
-		}
-		c.custom = t.Custom != nil
-		if t.Namespace != nil {
-			const between = len("__")
-			c.namespace = t.Namespace
-			bare := t.Name.Inner()[len(t.Namespace.Inner())+between:]
-			c.name = append(append(append(make(chat.Literal, 0, len(bare)+2), '"'), bare...), '"')
-		}
-		break
-	}
-	return c
-}
-
-// prefix is the prefix of the ids of the tool's calls.
-func (c *called) prefix() string {
-	if c.custom {
-		return customPrefix
-	}
-	return callPrefix
-}
-
-// appendHead appends an item with a call up to its arguments.
-func (c *called) appendHead(dst []byte, ids itemIDs, number int, id chat.Literal, status string) []byte {
-	dst = append(dst, `{"id":"`...)
-	dst = ids.append(dst, c.prefix(), number)
-	if c.custom {
-		dst = append(dst, `","type":"custom_tool_call","status":"`...)
-	} else {
-		dst = append(dst, `","type":"function_call","status":"`...)
-	}
-	dst = append(dst, status...)
-	dst = append(dst, `","call_id":`...)
-	dst = append(dst, id...)
-	if c.namespace != nil {
-		dst = append(dst, `,"namespace":`...)
-		dst = append(dst, c.namespace...)
-	}
-	dst = append(dst, `,"name":`...)
-	dst = append(dst, c.name...)
-	if c.custom {
-		return append(dst, `,"input":`...)
-	}
-	return append(dst, `,"arguments":`...)
+	dst = append(dst, p.text...)
+	dst = append(dst, `","annotations":[`...)
+	dst = append(dst, p.annotations...)
+	dst = append(dst, `],"logprobs":[`...)
+	dst = appendOneLine(dst, p.logprobs)
+	return append(dst, "]}"...)
 }
 
 // thought appends an item with reasoning.

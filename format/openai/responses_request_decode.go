@@ -1,8 +1,6 @@
 package openai
 
 import (
-	"fmt"
-
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
@@ -90,12 +88,12 @@ func shared(read func(*requestDecoder, string, tape.Value) error) func(*response
 	}
 }
 
-// echoed are the fields that answers repeat.
+// echoed are the fields that answers repeat, beside the tools.
 var echoed = map[string]bool{
 	"instructions": true, "max_output_tokens": true, "max_tool_calls": true, "metadata": true,
 	"parallel_tool_calls": true, "prompt_cache_key": true, "prompt_cache_retention": true, "reasoning": true,
 	"safety_identifier": true, "service_tier": true, "store": true, "temperature": true, "text": true,
-	"tool_choice": true, "tools": true, "top_logprobs": true, "top_p": true, "truncation": true, "user": true,
+	"tool_choice": true, "top_logprobs": true, "top_p": true, "truncation": true, "user": true,
 }
 
 // request reads all fields.
@@ -112,7 +110,7 @@ func (d *responsesDecoder) request(doc tape.Value) error {
 			continue
 		}
 		if echoed[string(name(key))] {
-			d.r.Echo = append(d.r.Echo, chat.Field{Name: key.Text(), Value: value.Raw()})
+			d.echo(key.Text(), value.Raw())
 		}
 		if !known {
 			d.extra(key.Text(), value)
@@ -125,12 +123,23 @@ func (d *responsesDecoder) request(doc tape.Value) error {
 	return d.settle()
 }
 
+// fewEchoes is how many fields most requests have that answers repeat.
+const fewEchoes = 8
+
+// echo keeps a field that answers repeat.
+func (d *responsesDecoder) echo(field string, value chat.Raw) {
+	if d.r.Echo == nil {
+		d.r.Echo = make([]chat.Field, 0, fewEchoes)
+	}
+	d.r.Echo = append(d.r.Echo, chat.Field{Name: field, Value: value})
+}
+
 // settle reads the fields that yield to others, and checks what must be there.
 func (d *responsesDecoder) settle() error {
 	if d.instructions.Exists() {
 		d.r.System = append([]chat.Block{{Kind: chat.Text, Text: d.instructions.Literal()}}, d.r.System...)
 	}
-	if d.r.Turns == nil && d.r.System == nil {
+	if len(d.r.Turns) == 0 && len(d.r.System) == 0 {
 		return chat.Invalid("input", "the field input must be a string or an array with at least one item")
 	}
 	switch n, ok := d.r.TopLogprobs.Int(); {
@@ -247,205 +256,4 @@ func (d *responsesDecoder) format(v tape.Value) error {
 	default:
 		return mustBe("text.format.type", "text, json_object or json_schema")
 	}
-}
-
-// tools reads the tools. Those of a namespace become tools of their own.
-func (d *responsesDecoder) tools(field string, v tape.Value) error {
-	if v.Kind() != tape.Array {
-		return mustBe(field, "an array")
-	}
-	d.r.Tools = make([]chat.Tool, 0, min(v.Len(), maxTools))
-	number := 0
-	for element := range v.Elements {
-		at := place{field, number, ""}
-		number++
-		if element.Kind() != tape.Object {
-			return at.mustBe("", "an object")
-		}
-		if !member(element, "type").Is("namespace") {
-			if err := d.tool(at, element, nil); err != nil {
-				return err
-			}
-			continue
-		}
-		namespace := member(element, "name").Literal()
-		if namespace.Empty() {
-			return at.mustBe(".name", "a string with the name of the namespace")
-		}
-		at.below = ".tools[]"
-		for inner := range member(element, "tools").Elements {
-			if err := d.tool(at, inner, namespace); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// anyText describes the argument of a tool that takes any text, for formats that
-// know functions only.
-var anyText = chat.Raw(`{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}`)
-
-// plainText is the text that a tool takes if its definition does not say.
-var plainText = chat.Raw(`{"type":"text"}`)
-
-// tool reads a tool of any type.
-func (d *responsesDecoder) tool(at place, v tape.Value, namespace chat.Literal) error {
-	if len(d.r.Tools) == maxTools {
-		return chat.Invalid(at.list, fmt.Sprintf("a request has at most %d tools", maxTools))
-	}
-	var tool chat.Tool
-	switch kind := member(v, "type"); {
-	case v.Kind() != tape.Object:
-		return at.mustBe("", "an object")
-	case kind.Is("function"), kind.Is("custom"):
-		var err error
-		if tool, err = decodeFunction(at, v); err != nil {
-			return err
-		}
-		if kind.Is("custom") {
-			d.custom(&tool, member(v, "format"))
-		} else if tool.Strict == chat.Unset && fitsStrict(member(v, "parameters")) {
-			tool.Strict = chat.True
-		}
-	case kind.Kind() != tape.String:
-		return at.mustBe(".type", `"function" or another type of tool`)
-	default:
-		tool = chat.Tool{Name: member(v, "name").Literal(), Type: format.Bounded(kind.Text(), 64), Raw: v.Raw()}
-	}
-	if namespace != nil {
-		tool.Namespace, tool.Name = namespace, inNamespace(namespace, tool.Name)
-	}
-	d.r.Tools = append(d.r.Tools, tool)
-	return nil
-}
-
-// custom reads which text a tool takes. A grammar is lost on other formats.
-func (d *responsesDecoder) custom(tool *chat.Tool, format tape.Value) {
-	tool.Schema, tool.Strict, tool.Custom = anyText, chat.Unset, plainText
-	if format.Kind() != tape.Object {
-		return
-	}
-	tool.Custom = format.Raw()
-	if !member(format, "type").Is("text") {
-		d.extraOnce("tools[].format", format)
-	}
-}
-
-// inNamespace is the name of a tool outside of its namespace.
-func inNamespace(namespace, name chat.Literal) chat.Literal {
-	const between = "__"
-	joined := make(chat.Literal, 0, len(namespace)+len(between)+len(name))
-	joined = append(joined, '"')
-	joined = append(joined, namespace.Inner()...)
-	joined = append(joined, between...)
-	joined = append(joined, name.Inner()...)
-	return append(joined, '"')
-}
-
-// nameIn is the name of a called, chosen or allowed tool.
-func nameIn(v tape.Value) chat.Literal {
-	name, namespace := member(v, "name").Literal(), member(v, "namespace").Literal()
-	if name.Empty() || namespace.Empty() {
-		return name
-	}
-	return inNamespace(namespace, name)
-}
-
-// fitsStrict says that a schema satisfies the rules of strict functions: objects
-// list all their properties as required and take no others. OpenAI then makes a
-// function strict unless it is told not to.
-func fitsStrict(schema tape.Value) bool {
-	if !present(schema) || schema.Kind() != tape.Object {
-		return false
-	}
-	properties, kind := member(schema, "properties"), member(schema, "type")
-	if properties.Exists() || kind.Is("object") {
-		if member(schema, "additionalProperties").Kind() != tape.False {
-			return false
-		}
-		required := member(schema, "required")
-		if required.Len() != properties.Len() {
-			return false
-		}
-		for element := range required.Elements {
-			if !properties.Get(element.Text()).Exists() {
-				return false
-			}
-		}
-	}
-	for _, group := range []string{"properties", "$defs", "definitions"} {
-		for _, inner := range member(schema, group).Members {
-			if !fitsStrict(inner) {
-				return false
-			}
-		}
-	}
-	for inner := range member(schema, "anyOf").Elements {
-		if !fitsStrict(inner) {
-			return false
-		}
-	}
-	for _, refused := range []string{"allOf", "oneOf", "not", "if", "patternProperties"} {
-		if schema.Get(refused).Exists() {
-			return false
-		}
-	}
-	items := member(schema, "items")
-	return !items.Exists() || fitsStrict(items)
-}
-
-// toolChoice reads whether tools may or must be called.
-func (d *responsesDecoder) toolChoice(field string, v tape.Value) error {
-	if v.Kind() == tape.String {
-		return d.requestDecoder.toolChoice(field, v)
-	}
-	switch kind := member(v, "type"); {
-	case kind.Is("function"), kind.Is("custom"):
-		name := nameIn(v)
-		if name.Empty() {
-			return mustBe("tool_choice.name", "the name of a tool")
-		}
-		d.r.ToolChoice = chat.ToolChoice{Mode: chat.ToolNamed, Names: []chat.Literal{name}}
-		return nil
-	case kind.Is("allowed_tools"):
-		return d.allowedTools(v)
-	case kind.Kind() == tape.String:
-		// One of the tools that the upstream itself runs.
-		d.extra(field, v)
-		return nil
-	default:
-		return mustBe("tool_choice.type", "function, custom, allowed_tools or another type of tool")
-	}
-}
-
-// allowedTools permits some of the tools. Those without a name have no neutral
-// meaning.
-func (d *responsesDecoder) allowedTools(v tape.Value) error {
-	choice := chat.ToolChoice{Mode: chat.ToolAllowed}
-	switch mode := member(v, "mode"); {
-	case mode.Is("required"):
-		choice.Required = true
-	case mode.Is("auto"), !mode.Exists():
-	default:
-		return mustBe("tool_choice.mode", "auto or required")
-	}
-	tools := member(v, "tools")
-	if tools.Kind() != tape.Array || tools.Len() == 0 {
-		return mustBe("tool_choice.tools", "an array of tools")
-	}
-	if tools.Len() > maxTools {
-		return chat.Invalid("tool_choice.tools", fmt.Sprintf("at most %d tools can be allowed", maxTools))
-	}
-	for element := range tools.Elements {
-		if name := nameIn(element); !name.Empty() {
-			choice.Names = append(choice.Names, name)
-			continue
-		}
-		d.extraOnce("tool_choice.tools", tools)
-	}
-	if choice.Names != nil {
-		d.r.ToolChoice = choice
-	}
-	return nil
 }

@@ -66,6 +66,9 @@ func TestResponsesDecodeItems(t *testing.T) {
 		{"steps of the upstream belong to the answer", `{"role":"user","content":"a"},{"type":"web_search_call","id":"w"},{"role":"assistant","content":"b"}`, "0:text 1:unknown,text"},
 		{"outputs of foreign tools are the user's", `{"type":"computer_call_output","call_id":"1","output":{}}`, "0:unknown"},
 		{"instructions in the middle", `{"role":"user","content":"a"},{"role":"developer","content":"b"},{"role":"user","content":"c"}`, "0:text 2:text 0:text"},
+		{"items of all kinds without a type", `{"role":"user","content":[{"type":"input_text","text":"a"}]},{"role":"assistant","content":[{"type":"output_text","text":"b"},{"type":"refusal","refusal":"c"}]}`, "0:text 1:text,refusal"},
+		{"media in results", `{"type":"function_call_output","call_id":"1","output":[{"type":"input_image","image_url":"https://e.example/a.png"},{"type":"input_file","filename":"a.pdf","file_data":"data:application/pdf;base64,AAAA"}]}`, "0:tool_result"},
+		{"parts of earlier answers that mean nothing", `{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"output_text","text":"b"},{"type":"x"}]}`, "0:text 1:text,unknown"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := decodeResponses(t, `{"input":[`+tc.items+`]}`)
@@ -108,7 +111,7 @@ func TestResponsesDecodeTools(t *testing.T) {
 	if c := r.Tools[1]; !c.Name.Is("ns__c") || c.Custom == nil || c.Schema == nil || c.Type != "" {
 		t.Errorf("custom tool: %+v", c)
 	}
-	if w := r.Tools[2]; w.Type != "web_search" || w.Raw == nil || w.Name != nil {
+	if w := r.Tools[2]; w.Type != "web_search" || w.Raw == nil || w.Name != nil || w.Server != chat.ServerWebSearch {
 		t.Errorf("server tool: %+v", w)
 	}
 	if r.Tools[3].Strict != chat.True || r.Tools[4].Strict != chat.Unset || r.Tools[5].Strict != chat.False {
@@ -119,32 +122,57 @@ func TestResponsesDecodeTools(t *testing.T) {
 	}
 }
 
-// TestResponsesSealedReasoning shows that reasoning of another format survives
-// the way through a client of this one.
-func TestResponsesSealedReasoning(t *testing.T) {
-	r := &chat.Response{Blocks: []chat.Block{
-		{Kind: chat.Thinking, Text: q("hm\n"), Signature: q(`s"g:`), Origin: foreign},
-		{Kind: chat.RedactedThinking, Text: q("sealed"), Origin: foreign},
-		{Kind: chat.Thinking, Text: q("own"), Signature: q("enc"), Origin: originResponses},
-	}}
-	body, _ := Responses{}.EncodeResponse(nil, r, exchange())
-	items := string(parse(t, string(body)).Get("output").Raw())
-	back := decodeResponses(t, `{"input":`+items+`}`)
-	got := back.Turns[0].Blocks
-	for i, want := range r.Blocks {
-		b := got[i]
-		if b.Kind != want.Kind || b.Text.String() != want.Text.String() || b.Signature.String() != want.Signature.String() || b.Origin != want.Origin {
-			t.Errorf("block %d is %+v, want %+v", i, b, want)
+// TestResponsesDecodeToolsOfItems shows that tools which an item brings join the
+// others, wherever the item stands.
+func TestResponsesDecodeToolsOfItems(t *testing.T) {
+	const item = `{"type":"additional_tools","id":"at_1","role":"developer","tools":[{"type":"function","name":"late"},{"type":"code_interpreter","container":{"type":"auto"}}]}`
+	const tools = `"tools":[{"type":"function","name":"first"}]`
+	for _, doc := range []string{
+		`{"input":[{"role":"developer","content":"s"},` + item + `,{"role":"user","content":"x"}],` + tools + `}`,
+		`{` + tools + `,"input":[{"role":"developer","content":"s"},` + item + `,{"role":"user","content":"x"}]}`,
+	} {
+		r := decodeResponses(t, doc)
+		names := map[string]bool{}
+		for _, tool := range r.Tools {
+			names[tool.Name.String()+tool.Type] = true
+			if tool.Type == "code_interpreter" && tool.Server != chat.ServerCodeExecution {
+				t.Errorf("tool %+v", tool)
+			}
+		}
+		if len(r.Tools) != 3 || !names["first"] || !names["late"] || !names["code_interpreter"] || len(r.System) != 1 || len(r.Turns) != 1 {
+			t.Errorf("%s: %+v", doc, r)
 		}
 	}
-	if doc, report := encodeResponses(t, back); strings.Contains(doc, "caddy-ai-gateway") || !strings.Contains(doc, `"encrypted_content":"enc"`) || len(report) == 0 {
-		t.Errorf("sent to the upstream: %s, lost %v", doc, report)
+	_, err := Responses{}.DecodeRequest(parse(t, `{"input":[{"type":"additional_tools","tools":[{"type":"function"}]},{"role":"user","content":"x"}]}`))
+	if e, ok := errors.AsType[*chat.Error](err); !ok || e.Param != "input[0].tools[0].name" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestResponsesEchoedTools shows that answers repeat the tools with all that their
+// schema demands.
+func TestResponsesEchoedTools(t *testing.T) {
+	const whole = `[{"type":"function","name":"f","parameters":{},"strict":null}, {"type":"web_search"}]`
+	for _, tc := range []struct{ tools, want string }{
+		{whole, whole},
+		{`[]`, `[]`},
+		{
+			`[{"type":"function","name":"f"},{"type":"web_search"},{"type":"function","name":"g","parameters":{"type":"object","properties":{},"additionalProperties":false}}]`,
+			`[{"type":"function","name":"f","parameters":null,"strict":false},{"type":"web_search"},{"type":"function","name":"g","parameters":{"type":"object","properties":{},"additionalProperties":false},"strict":true}]`,
+		},
+	} {
+		x := exchange()
+		x.Request = decodeResponses(t, `{"input":"a","tools":`+tc.tools+`}`)
+		body, _ := Responses{}.EncodeResponse(nil, &chat.Response{}, x)
+		if got := string(parse(t, string(body)).Get("tools").Raw()); got != tc.want {
+			t.Errorf("got  %s\nwant %s", got, tc.want)
+		}
 	}
 }
 
 func FuzzResponsesDecodeRequest(f *testing.F) {
 	f.Add(`{"model":"m","input":"x","tools":[{"type":"custom","name":"c"},{"type":"namespace","name":"n","tools":[{"type":"function","name":"f","parameters":{}}]}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"custom","name":"c"}]}}`)
-	f.Add(`{"instructions":"i","input":[{"role":"developer","content":"d"},{"type":"reasoning","summary":[{"type":"summary_text","text":"a"},{"text":"b"}],"encrypted_content":"caddy-ai-gateway:thinking:x:y"},{"type":"custom_tool_call","call_id":"1","name":"c","input":"\""},{"type":"custom_tool_call_output","call_id":"1","output":[{"type":"input_image","image_url":"data:image/png;base64,AAAA"}]}]}`)
+	f.Add(`{"instructions":"i","input":[{"role":"developer","content":"d"},{"type":"reasoning","summary":[{"type":"summary_text","text":"a"},{"text":"b"}],"encrypted_content":"aigw1.gemini.y"},{"type":"custom_tool_call","call_id":"1","name":"c","input":"\""},{"type":"custom_tool_call_output","call_id":"1","output":[{"type":"input_image","image_url":"data:image/png;base64,AAAA"}]}]}`)
 	f.Add(`{"input":[{"type":"function_call_output","call_id":"1","output":""},{"type":"x_call"}],"text":{"format":{"type":"json_schema","schema":{}}},"include":["a"],"top_logprobs":1,"user":"u"}`)
 	f.Fuzz(func(t *testing.T, doc string) {
 		var index tape.Tape

@@ -12,7 +12,7 @@ func (Responses) Heartbeat() []byte { return heartbeat }
 
 // NewStreamEncoder implements format.StreamCodec.
 func (Responses) NewStreamEncoder(x *chat.Exchange) format.StreamEncoder {
-	return &responsesStreamEncoder{x: x, message: none, reasoning: none}
+	return &responsesStreamEncoder{x: x, message: none, reasoning: none, held: heldCall{block: none}}
 }
 
 // responsesStreamEncoder turns neutral events into those of a response. It keeps
@@ -28,6 +28,7 @@ type responsesStreamEncoder struct {
 	blocks             []blockItem
 	items              []outputItem
 	message, reasoning int // the open item of that kind; none if there is none
+	held               heldCall
 
 	has   content
 	usage chat.Usage
@@ -45,12 +46,12 @@ type outputItem struct {
 	kind  chat.BlockKind // Text for a message, Thinking or ToolUse
 	block int            // the block whose pieces are taken; none between parts of a message
 	open  bool
-	text  []byte // of the open part, the summary or the arguments: escaped
+	text  []byte // the summary or the arguments so far: escaped
 	done  []byte // the finished parts of an open message; the finished item
 
 	// Of a message.
-	part  chat.BlockKind // of the open part
-	parts int            // how many are finished
+	part  textPart // the open one
+	parts int      // how many are finished
 
 	// Of reasoning.
 	sealed   []byte
@@ -79,6 +80,12 @@ func (e *responsesStreamEncoder) Encode(dst []byte, ev *chat.Event) []byte {
 		return dst
 	}
 	dst = e.start(dst, ev)
+	if e.held.block != none {
+		var taken bool
+		if dst, taken = e.hold(dst, ev); taken {
+			return dst
+		}
+	}
 	switch ev.Kind {
 	case chat.EventBlockStart:
 		return e.blockStart(dst, ev)
@@ -200,28 +207,6 @@ func (e *responsesStreamEncoder) block(i int) *blockItem {
 	return &e.blocks[i]
 }
 
-// blockStart appends the begin of a tool call. Other items begin with their first
-// piece.
-func (e *responsesStreamEncoder) blockStart(dst []byte, ev *chat.Event) []byte {
-	e.block(ev.Index).kind = ev.Block
-	if ev.Block != chat.ToolUse {
-		return dst
-	}
-	dst = e.closeReasoning(e.closeMessage(dst))
-	e.has.tools = true
-	called := calledTool(e.x, ev.Name)
-	called.name, called.namespace = clone(called.name), clone(called.namespace)
-	id := clone(ev.ID)
-	if id.Empty() {
-		id = madeID([]byte(e.x.RequestID), ev.Name, len(e.items))
-	}
-	item := e.add(ev.Index, chat.ToolUse)
-	item.called, item.id = called, id
-	dst = e.added(dst)
-	dst = called.appendHead(dst, e.ids, len(e.items)-1, id, "in_progress")
-	return e.close(append(dst, `""}`...))
-}
-
 // add adds an item for a block.
 func (e *responsesStreamEncoder) add(block int, kind chat.BlockKind) *outputItem {
 	e.block(block).item = len(e.items)
@@ -243,8 +228,36 @@ func (e *responsesStreamEncoder) at(dst []byte, prefix string, item int) []byte 
 	return appendCount(dst, `","output_index":`, int64(item))
 }
 
+// done appends the event that ends an item.
+func (e *responsesStreamEncoder) done(dst []byte, number int) []byte {
+	item := &e.items[number]
+	item.open, item.text, item.part, item.sealed = false, nil, textPart{}, nil
+	dst = e.begin(dst, "response.output_item.done")
+	dst = appendCount(dst, `,"output_index":`, int64(number))
+	dst = append(dst, `,"item":`...)
+	return e.close(append(dst, item.done...))
+}
+
+// blockStart appends the begin of a tool call. Other items begin with their first
+// piece.
+func (e *responsesStreamEncoder) blockStart(dst []byte, ev *chat.Event) []byte {
+	e.block(ev.Index).kind = ev.Block
+	switch {
+	case ev.Block != chat.ToolUse:
+		return dst
+	case ev.Origin == originGemini: // its signature goes first
+		e.held = heldCall{block: ev.Index, id: clone(ev.ID), name: clone(ev.Name)}
+		return dst
+	default:
+		return e.openCall(dst, ev.Index, ev.ID, ev.Name)
+	}
+}
+
 // delta appends a piece of a block.
 func (e *responsesStreamEncoder) delta(dst []byte, ev *chat.Event) []byte {
+	if ev.Delta == chat.DeltaCitation {
+		return e.cite(dst, ev)
+	}
 	if ev.Text.Empty() {
 		return dst
 	}
@@ -265,194 +278,6 @@ func (e *responsesStreamEncoder) delta(dst []byte, ev *chat.Event) []byte {
 	}
 }
 
-// text appends a piece of a message.
-func (e *responsesStreamEncoder) text(dst []byte, ev *chat.Event, kind chat.BlockKind) []byte {
-	if e.message == none {
-		dst = e.closeReasoning(dst)
-		e.add(ev.Index, chat.Text).block = none
-		e.message = len(e.items) - 1
-		dst = e.added(dst)
-		dst = appendMessageHead(dst, e.ids, e.message, "in_progress")
-		dst = e.close(append(dst, "]}"...))
-	}
-	item := &e.items[e.message]
-	if item.block != ev.Index || item.part != kind {
-		dst = e.closePart(dst)
-		item.block, item.part = ev.Index, kind
-		dst = e.begin(dst, "response.content_part.added")
-		dst = e.atPart(dst, item)
-		dst = append(dst, `,"part":`...)
-		dst = e.close(appendTextPart(dst, kind, nil))
-	}
-	item.text = append(item.text, ev.Text.Inner()...)
-	if kind == chat.Refusal {
-		dst = e.begin(dst, "response.refusal.delta")
-		dst = e.atPart(dst, item)
-		dst = append(dst, `,"delta":`...)
-		return e.close(append(dst, ev.Text...))
-	}
-	dst = e.begin(dst, "response.output_text.delta")
-	dst = e.atPart(dst, item)
-	dst = append(dst, `,"delta":`...)
-	dst = append(dst, ev.Text...)
-	return e.close(append(dst, `,"logprobs":[]`...))
-}
-
-// atPart appends the place that an event is about: a part of the open message.
-func (e *responsesStreamEncoder) atPart(dst []byte, item *outputItem) []byte {
-	dst = e.at(dst, messagePrefix, e.message)
-	return appendCount(dst, `,"content_index":`, int64(item.parts))
-}
-
-// closePart ends the open part of the open message.
-func (e *responsesStreamEncoder) closePart(dst []byte) []byte {
-	if e.message == none || e.items[e.message].block == none {
-		return dst
-	}
-	item := &e.items[e.message]
-	if item.part == chat.Refusal {
-		dst = e.begin(dst, "response.refusal.done")
-		dst = e.atPart(dst, item)
-		dst = append(dst, `,"refusal":"`...)
-		dst = append(dst, item.text...)
-		dst = e.close(append(dst, '"'))
-	} else {
-		dst = e.begin(dst, "response.output_text.done")
-		dst = e.atPart(dst, item)
-		dst = append(dst, `,"text":"`...)
-		dst = append(dst, item.text...)
-		dst = e.close(append(dst, `","logprobs":[]`...))
-	}
-	dst = e.begin(dst, "response.content_part.done")
-	dst = e.atPart(dst, item)
-	dst = append(dst, `,"part":`...)
-	from := len(dst)
-	dst = appendTextPart(dst, item.part, item.text)
-	if item.parts == 0 {
-		item.done = appendMessageHead(item.done, e.ids, e.message, "completed")
-	} else {
-		item.done = append(item.done, ',')
-	}
-	item.done = append(item.done, dst[from:]...)
-	dst = e.close(dst)
-	item.parts++
-	item.block, item.text = none, item.text[:0]
-	return dst
-}
-
-// closeMessage ends the open message.
-func (e *responsesStreamEncoder) closeMessage(dst []byte) []byte {
-	if e.message == none {
-		return dst
-	}
-	dst = e.closePart(dst)
-	number := e.message
-	e.message = none
-	item := &e.items[number]
-	item.done = append(item.done, "]}"...)
-	return e.done(dst, number)
-}
-
-// done appends the event that ends an item.
-func (e *responsesStreamEncoder) done(dst []byte, number int) []byte {
-	item := &e.items[number]
-	item.open, item.text, item.sealed = false, nil, nil
-	dst = e.begin(dst, "response.output_item.done")
-	dst = appendCount(dst, `,"output_index":`, int64(number))
-	dst = append(dst, `,"item":`...)
-	return e.close(append(dst, item.done...))
-}
-
-// thought opens an item with reasoning for a block, unless it is open.
-func (e *responsesStreamEncoder) thought(dst []byte, block int) ([]byte, *outputItem) {
-	if e.reasoning != none && e.items[e.reasoning].block == block {
-		return dst, &e.items[e.reasoning]
-	}
-	dst = e.closeReasoning(e.closeMessage(dst))
-	item := e.add(block, chat.Thinking)
-	e.reasoning = len(e.items) - 1
-	dst = e.added(dst)
-	dst = appendReasoning(dst, e.ids, e.reasoning, nil, false, "", nil)
-	return e.close(dst), item
-}
-
-// thinking appends a piece of reasoning.
-func (e *responsesStreamEncoder) thinking(dst []byte, ev *chat.Event) []byte {
-	dst, item := e.thought(dst, ev.Index)
-	if len(item.text) == 0 {
-		dst = e.begin(dst, "response.reasoning_summary_part.added")
-		dst = e.atSummary(dst)
-		dst = append(dst, `,"part":`...)
-		dst = e.close(appendSummaryPart(dst, nil))
-	}
-	item.text = append(item.text, ev.Text.Inner()...)
-	dst = e.begin(dst, "response.reasoning_summary_text.delta")
-	dst = e.atSummary(dst)
-	dst = append(dst, `,"delta":`...)
-	return e.close(append(dst, ev.Text...))
-}
-
-// atSummary appends the place that an event is about: the summary of the open
-// reasoning.
-func (e *responsesStreamEncoder) atSummary(dst []byte) []byte {
-	return append(e.at(dst, reasoningPrefix, e.reasoning), `,"summary_index":0`...)
-}
-
-// seal keeps the signature of reasoning, or reasoning that is sealed as a whole.
-// One that comes when the item is done comes too late.
-func (e *responsesStreamEncoder) seal(dst []byte, ev *chat.Event) []byte {
-	b := e.block(ev.Index)
-	if b.kind != chat.Thinking && b.kind != chat.RedactedThinking || b.item != none && b.item != e.reasoning {
-		return dst
-	}
-	dst, item := e.thought(dst, ev.Index)
-	item.sealed = append(item.sealed, ev.Text.Inner()...)
-	item.origin = ev.Origin
-	item.redacted = ev.Delta == chat.DeltaRedacted
-	return dst
-}
-
-// closeReasoning ends the open item with reasoning.
-func (e *responsesStreamEncoder) closeReasoning(dst []byte) []byte {
-	if e.reasoning == none {
-		return dst
-	}
-	number := e.reasoning
-	item := &e.items[number]
-	if len(item.text) > 0 {
-		dst = e.begin(dst, "response.reasoning_summary_text.done")
-		dst = e.atSummary(dst)
-		dst = append(dst, `,"text":"`...)
-		dst = append(dst, item.text...)
-		dst = e.close(append(dst, '"'))
-		dst = e.begin(dst, "response.reasoning_summary_part.done")
-		dst = e.atSummary(dst)
-		dst = append(dst, `,"part":`...)
-		dst = e.close(appendSummaryPart(dst, item.text))
-	}
-	e.reasoning = none
-	item.done = appendReasoning(nil, e.ids, number, item.text, item.redacted, item.origin, item.sealed)
-	return e.done(dst, number)
-}
-
-// arguments appends a piece of a call's arguments. Those of a tool that takes
-// free text are told at once: the text is within them.
-func (e *responsesStreamEncoder) arguments(dst []byte, block int, piece chat.Literal) []byte {
-	b := e.block(block)
-	if b.kind != chat.ToolUse || b.item == none || !e.items[b.item].open {
-		return dst
-	}
-	item := &e.items[b.item]
-	item.text = append(item.text, piece.Inner()...)
-	if item.called.custom {
-		return dst
-	}
-	dst = e.begin(dst, "response.function_call_arguments.delta")
-	dst = e.at(dst, callPrefix, b.item)
-	dst = append(dst, `,"delta":`...)
-	return e.close(append(dst, piece...))
-}
-
 // blockStop ends what a block has open. The message goes on with the next text.
 func (e *responsesStreamEncoder) blockStop(dst []byte, i int) []byte {
 	b := e.block(i)
@@ -464,53 +289,6 @@ func (e *responsesStreamEncoder) blockStop(dst []byte, i int) []byte {
 	case e.message != none && e.items[e.message].block == i:
 		return e.closePart(dst)
 	}
-	return dst
-}
-
-// closeCall ends a call.
-func (e *responsesStreamEncoder) closeCall(dst []byte, number int) []byte {
-	item := &e.items[number]
-	if !item.open {
-		return dst
-	}
-	if item.called.custom {
-		dst = e.closeCustom(dst, number)
-		return e.done(dst, number)
-	}
-	if len(item.text) == 0 {
-		dst = e.arguments(dst, item.block, noArguments)
-	}
-	dst = e.begin(dst, "response.function_call_arguments.done")
-	dst = e.at(dst, callPrefix, number)
-	dst = append(dst, `,"name":`...)
-	dst = append(dst, item.called.name...)
-	dst = append(dst, `,"arguments":"`...)
-	dst = append(dst, item.text...)
-	dst = e.close(append(dst, '"'))
-	item.done = item.called.appendHead(make([]byte, 0, len(item.text)+256), e.ids, number, item.id, "completed")
-	item.done = append(item.done, '"')
-	item.done = append(item.done, item.text...)
-	item.done = append(item.done, `"}`...)
-	return e.done(dst, number)
-}
-
-// closeCustom tells the text that a tool is called with.
-func (e *responsesStreamEncoder) closeCustom(dst []byte, number int) []byte {
-	item := &e.items[number]
-	whole := append(append([]byte{'"'}, item.text...), '"')
-	input := chat.Literal(appendInput(nil, chat.Arguments{Text: whole}))
-	if !input.Empty() {
-		dst = e.begin(dst, "response.custom_tool_call_input.delta")
-		dst = e.at(dst, customPrefix, number)
-		dst = append(dst, `,"delta":`...)
-		dst = e.close(append(dst, input...))
-	}
-	dst = e.begin(dst, "response.custom_tool_call_input.done")
-	dst = e.at(dst, customPrefix, number)
-	dst = append(dst, `,"input":`...)
-	dst = e.close(append(dst, input...))
-	item.done = item.called.appendHead(nil, e.ids, number, item.id, "completed")
-	item.done = append(append(item.done, input...), '}')
 	return dst
 }
 

@@ -25,6 +25,24 @@ const (
 	maxSize   = 1 << 20 // bytes of the result
 )
 
+// Bounds of all conversions of one request together: a small document can hold
+// many schemas that are each as large as they may be.
+const (
+	allVisits = 1 << 19
+	allSize   = 8 << 20
+)
+
+// Budget is what the conversions of one request may cost together. The zero value
+// is a whole one. It is not safe for concurrent use.
+type Budget struct{ visits, size int }
+
+// spend takes the cost of a conversion; false if that is more than is left.
+func (b *Budget) spend(visits, size int) bool {
+	b.visits += visits
+	b.size += size
+	return b.visits <= allVisits && b.size <= allSize
+}
+
 // name is the unescaped name of a member.
 func name(key tape.Value) []byte {
 	l := key.Literal()

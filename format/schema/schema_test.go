@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -93,7 +94,7 @@ func TestAppendGemini(t *testing.T) {
 		{"wrong kinds", `{"type":7,"properties":[],"required":"a","enum":"x","anyOf":{},"items":3,"minimum":"a","description":5}`, `{"type":"OBJECT"}`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, report, err := AppendGemini(nil, parse(t, tc.schema))
+			got, report, err := AppendGemini(nil, parse(t, tc.schema), new(Budget))
 			if err != nil || string(got) != tc.want {
 				t.Errorf("got  %s (%v)\nwant %s", got, err, tc.want)
 			}
@@ -116,7 +117,7 @@ func TestAppendGeminiIsBounded(t *testing.T) {
 	wide := `{"required":[` + strings.Repeat(`"x",`, 5000) + `"x"],"anyOf":[` + strings.Repeat(`{"type":"string"},`, 5000) + `{}]}`
 	for name, doc := range map[string]string{"doubling": doubling.String(), "deep": deep, "wide": wide} {
 		t.Run(name, func(t *testing.T) {
-			got, _, err := AppendGemini([]byte("x"), parse(t, doc))
+			got, _, err := AppendGemini([]byte("x"), parse(t, doc), new(Budget))
 			if !errors.Is(err, ErrTooLarge) || string(got) != "x" {
 				t.Errorf("got %d bytes, %v", len(got), err)
 			}
@@ -170,7 +171,7 @@ func FuzzConvert(f *testing.F) {
 		if out, err := AppendJSON(nil, index.Root()); err == nil && !json.Valid(out) {
 			t.Fatalf("not JSON: %s", out)
 		}
-		once, _, err := AppendGemini(nil, index.Root())
+		once, _, err := AppendGemini(nil, index.Root(), new(Budget))
 		if err != nil {
 			return
 		}
@@ -181,8 +182,33 @@ func FuzzConvert(f *testing.F) {
 		if err != nil || !json.Valid(back) {
 			t.Fatalf("back: %v %s", err, back)
 		}
-		if _, _, err := AppendGemini(nil, parse(t, string(back))); err != nil {
+		if _, _, err := AppendGemini(nil, parse(t, string(back)), new(Budget)); err != nil {
 			t.Fatalf("again: %v", err)
 		}
 	})
+}
+
+// Many schemas cost no more together than a few of the largest.
+func TestBudget(t *testing.T) {
+	doc := `{"type":"object","properties":{"a":{"$ref":"#/$defs/d0"}},"$defs":{`
+	for i := range 12 {
+		doc += fmt.Sprintf(`"d%d":{"type":"object","properties":{"x":{"$ref":"#/$defs/d%d"},"y":{"$ref":"#/$defs/d%d"}}},`, i, i+1, i+1)
+	}
+	v := parse(t, doc+`"d12":{"type":"string"}}}`)
+	var budget Budget
+	converted := 0
+	for ; converted < 1000; converted++ {
+		if _, _, err := AppendGemini(nil, v, &budget); err != nil {
+			if !errors.Is(err, ErrTooLarge) {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if converted < 5 || converted > 100 {
+		t.Errorf("%d large schemas were converted", converted)
+	}
+	if _, _, err := AppendGemini(nil, parse(t, `{}`), &budget); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a budget that is used up: %v", err)
+	}
 }

@@ -10,12 +10,15 @@ import (
 
 // AppendGemini appends the Gemini schema of a JSON Schema, on one line.
 // References inside of it are inlined, allOf is merged, and what Gemini does not
-// know is left out and reported. The only error is [ErrTooLarge]; dst is
-// returned as it was then.
-func AppendGemini(dst []byte, root tape.Value) ([]byte, chat.Report, error) {
+// know is left out and reported. The only error is [ErrTooLarge], also when the
+// budget is used up; dst is returned as it was then.
+func AppendGemini(dst []byte, root tape.Value, budget *Budget) ([]byte, chat.Report, error) {
+	if !budget.spend(0, 0) {
+		return dst, nil, ErrTooLarge
+	}
 	c := converter{root: root, dst: dst, from: len(dst)}
 	c.schema([]layer{{v: root}}, true)
-	if c.tooLarge {
+	if !budget.spend(c.visits, len(c.dst)-c.from) || c.tooLarge {
 		return dst, c.lost.report, ErrTooLarge
 	}
 	return c.dst, c.lost.report, nil

@@ -24,6 +24,15 @@ type Call struct {
 	Format format.ID
 	// Operation is what is asked.
 	Operation format.Operation
+	// Model is the upstream's name of the model, for formats that have it in the
+	// path.
+	Model string
+	// Verb is what Gemini's path asks of the model, and what follows the path of
+	// the other formats that have several addresses for one operation, such as
+	// translations. Default: what follows from Operation and Stream.
+	Verb string
+	// Type is the content type of the body. Default: application/json.
+	Type string
 	// Body is the request's body. Every reader made from it is closed.
 	Body *format.Body
 	// Header holds the client's headers that are to be passed on, with canonical
@@ -64,11 +73,11 @@ func (u *Upstream) request(ctx context.Context, call *Call) (*http.Request, erro
 		return nil, fmt.Errorf("%w: upstream %q is %s", ErrUnavailable, u.name, reason)
 	}
 	e, ok := u.endpoints[call.Format]
-	if !ok || !serves(call.Format, call.Operation) {
+	if !ok || !Serves(call.Format, call.Operation) {
 		return nil, fmt.Errorf("upstream %q does not serve %s in the format %s", u.name, call.Operation, call.Format)
 	}
 	r := new(http.Request).WithContext(plainContext{ctx})
-	r.Method, r.URL, r.Host = http.MethodPost, e.url, e.url.Host
+	r.Method, r.URL, r.Host = http.MethodPost, e.address(call), e.url.Host
 	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
 	r.Header = e.header(call)
 	r.ContentLength = int64(call.Body.Len())
@@ -114,6 +123,9 @@ func (e *endpoint) header(call *Call) http.Header {
 	}
 	if len(call.Header) > 0 {
 		forward(h, call.Header)
+	}
+	if call.Type != "" {
+		h["Content-Type"] = []string{call.Type}
 	}
 	return h
 }

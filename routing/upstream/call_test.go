@@ -26,7 +26,9 @@ func requestOf(t testing.TB, u *Upstream, call *Call) *http.Request {
 	if call.Format == "" {
 		call.Format = format.OpenAIChat
 	}
-	call.Operation = format.OperationChat
+	if call.Operation == "" {
+		call.Operation = format.OperationChat
+	}
 	r, err := u.request(t.Context(), call)
 	if err != nil {
 		t.Fatal(err)

@@ -93,6 +93,7 @@ func (u *Upstream) resolveHeaders(repl *caddy.Replacer) (http.Header, []string, 
 // writes to them.
 var (
 	jsonType       = []string{"application/json"}
+	anything       = []string{"*/*"}
 	eventStream    = []string{"text/event-stream"}
 	identity       = []string{"identity"}
 	userAgent      = []string{"caddy-ai-gateway"}
@@ -118,6 +119,9 @@ func templates(f format.ID, static http.Header) (whole, stream http.Header) {
 	}
 	if f == format.AnthropicMessages {
 		whole[anthropicVersion] = anthropicFirst
+	}
+	if f == format.OpenAIAudio || f == format.OpenAIImages {
+		whole["Accept"] = anything
 	}
 	maps.Copy(whole, static)
 	stream = maps.Clone(whole)

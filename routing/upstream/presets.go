@@ -24,19 +24,12 @@ type preset struct {
 	quirks   quirks
 }
 
+// formatPath is where a provider has a format. A format that is only an option
+// is spoken if the configuration says so.
 type formatPath struct {
 	format format.ID
 	path   string
-}
-
-// quirks are ways in which a service differs from the format it speaks.
-type quirks struct {
-	// legacyMaxTokens: knows max_tokens, but not max_completion_tokens.
-	legacyMaxTokens bool
-	// noStreamOptions: refuses stream_options.
-	noStreamOptions bool
-	// pinnedVersion: has the format under the version in its path only.
-	pinnedVersion bool
+	option bool
 }
 
 // demoProtocol is the transport of the built-in upstream.
@@ -47,25 +40,45 @@ var presets = []*preset{
 		// https://platform.openai.com/docs/api-reference/chat: POST
 		// https://api.openai.com/v1/chat/completions, Authorization: Bearer;
 		// max_tokens is deprecated in favour of max_completion_tokens.
-		name:  "openai",
-		url:   "https://api.openai.com",
-		paths: []formatPath{{format.OpenAIChat, "/v1/chat/completions"}},
+		// https://platform.openai.com/docs/api-reference/responses: POST /v1/responses.
+		// The same reference has /v1/embeddings, /v1/images, /v1/audio and the legacy
+		// /v1/completions.
+		name: "openai",
+		url:  "https://api.openai.com",
+		paths: []formatPath{
+			{format: format.OpenAIChat, path: "/v1/chat/completions"},
+			{format: format.OpenAIResponses, path: "/v1/responses"},
+			{format: format.OpenAIEmbeddings, path: "/v1/embeddings"},
+			{format: format.OpenAIImages, path: "/v1/images"},
+			{format: format.OpenAIAudio, path: "/v1/audio"},
+			{format: format.OpenAICompletions, path: "/v1/completions"},
+		},
+		quirks: quirks{cacheMarks: true},
 	},
 	{
 		// https://docs.anthropic.com/en/api/messages: POST
 		// https://api.anthropic.com/v1/messages, x-api-key, anthropic-version.
 		name:   "anthropic",
 		url:    "https://api.anthropic.com",
-		paths:  []formatPath{{format.AnthropicMessages, "/v1/messages"}},
+		paths:  []formatPath{{format: format.AnthropicMessages, path: "/v1/messages"}},
 		header: "X-Api-Key",
 	},
 	{
-		// https://ai.google.dev/gemini-api/docs/openai: the OpenAI-compatible
-		// address is https://generativelanguage.googleapis.com/v1beta/openai/, with
-		// Authorization: Bearer. There is no /v1/openai.
-		name:   "gemini",
-		url:    "https://generativelanguage.googleapis.com",
-		paths:  []formatPath{{format.OpenAIChat, "/v1beta/openai/chat/completions"}},
+		// https://ai.google.dev/api/generate-content: POST
+		// https://generativelanguage.googleapis.com/v1beta/models/MODEL:generateContent,
+		// x-goog-api-key. https://ai.google.dev/gemini-api/docs/openai: the
+		// OpenAI-compatible address is under /v1beta/openai/, with Authorization:
+		// Bearer. There is no /v1/openai. https://ai.google.dev/api/embeddings: POST
+		// /v1beta/models/MODEL:embedContent and :batchEmbedContents.
+		name: "gemini",
+		url:  "https://generativelanguage.googleapis.com",
+		paths: []formatPath{
+			{format: format.Gemini, path: "/v1beta/models"},
+			{format: format.GeminiEmbeddings, path: "/v1beta/models"},
+			{format: format.OpenAIChat, path: "/v1beta/openai/chat/completions", option: true},
+			{format: format.OpenAIEmbeddings, path: "/v1beta/openai/embeddings", option: true},
+		},
+		header: "X-Goog-Api-Key",
 		quirks: quirks{pinnedVersion: true},
 	},
 	{
@@ -73,31 +86,44 @@ var presets = []*preset{
 		// Authorization: Bearer. https://openrouter.ai/docs/guides/guides/claude-code-integration:
 		// ANTHROPIC_BASE_URL=https://openrouter.ai/api with ANTHROPIC_AUTH_TOKEN,
 		// that is POST /api/v1/messages with a bearer token.
+		// https://openrouter.ai/docs/api-reference/responses-api/overview: POST
+		// /api/v1/responses, without state.
 		name: "openrouter",
 		url:  "https://openrouter.ai",
 		paths: []formatPath{
-			{format.OpenAIChat, "/api/v1/chat/completions"},
-			{format.AnthropicMessages, "/api/v1/messages"},
+			{format: format.OpenAIChat, path: "/api/v1/chat/completions"},
+			{format: format.AnthropicMessages, path: "/api/v1/messages"},
+			{format: format.OpenAIResponses, path: "/api/v1/responses"},
 		},
+		quirks: quirks{noDeveloperRole: true, reasoningBack: true},
 	},
 	{
 		// https://console.groq.com/docs/openai: base URL
 		// https://api.groq.com/openai/v1. max_completion_tokens is in the
 		// specification of its API (github.com/groq/groq-python, pull request 175).
-		name:  "groq",
-		url:   "https://api.groq.com",
-		paths: []formatPath{{format.OpenAIChat, "/openai/v1/chat/completions"}},
+		// https://console.groq.com/docs/responses-api: POST /openai/v1/responses.
+		name: "groq",
+		url:  "https://api.groq.com",
+		paths: []formatPath{
+			{format: format.OpenAIChat, path: "/openai/v1/chat/completions"},
+			{format: format.OpenAIResponses, path: "/openai/v1/responses"},
+		},
+		quirks: quirks{noDeveloperRole: true},
 	},
 	{
 		// https://docs.mistral.ai/api/: POST https://api.mistral.ai/v1/chat/completions.
 		// It answers 422 to fields it does not know, among them
 		// max_completion_tokens (github.com/editor-code-assistant/eca issue 231) and
 		// stream_options.include_usage (github.com/openai/openai-agents-python issue
-		// 442); usage comes in streams without being asked for.
-		name:   "mistral",
-		url:    "https://api.mistral.ai",
-		paths:  []formatPath{{format.OpenAIChat, "/v1/chat/completions"}},
-		quirks: quirks{legacyMaxTokens: true, noStreamOptions: true},
+		// 442); usage comes in streams without being asked for. The same reference has
+		// POST /v1/embeddings.
+		name: "mistral",
+		url:  "https://api.mistral.ai",
+		paths: []formatPath{
+			{format: format.OpenAIChat, path: "/v1/chat/completions"},
+			{format: format.OpenAIEmbeddings, path: "/v1/embeddings"},
+		},
+		quirks: quirks{legacyMaxTokens: true, noStreamOptions: true, noDeveloperRole: true},
 	},
 	{
 		// https://api-docs.deepseek.com/: base URL https://api.deepseek.com, and
@@ -105,28 +131,35 @@ var presets = []*preset{
 		// https://api-docs.deepseek.com/guides/anthropic_api: base URL
 		// https://api.deepseek.com/anthropic, with x-api-key or a bearer token
 		// (ANTHROPIC_AUTH_TOKEN).
+		// https://api-docs.deepseek.com/guides/thinking_mode: reasoning_content goes back
+		// within a tool loop.
 		name: "deepseek",
 		url:  "https://api.deepseek.com",
 		paths: []formatPath{
-			{format.OpenAIChat, "/chat/completions"},
-			{format.AnthropicMessages, "/anthropic/v1/messages"},
+			{format: format.OpenAIChat, path: "/chat/completions"},
+			{format: format.AnthropicMessages, path: "/anthropic/v1/messages"},
 		},
-		quirks: quirks{legacyMaxTokens: true},
+		quirks: quirks{legacyMaxTokens: true, noDeveloperRole: true, reasoningBack: true},
 	},
 	{
 		// https://docs.x.ai/api/integrations: base URL https://api.x.ai/v1. Its
 		// /v1/messages is deprecated and left out for that.
-		name:  "xai",
-		url:   "https://api.x.ai",
-		paths: []formatPath{{format.OpenAIChat, "/v1/chat/completions"}},
+		// https://docs.x.ai/docs/api-reference: POST /v1/responses.
+		name: "xai",
+		url:  "https://api.x.ai",
+		paths: []formatPath{
+			{format: format.OpenAIChat, path: "/v1/chat/completions"},
+			{format: format.OpenAIResponses, path: "/v1/responses"},
+		},
+		quirks: quirks{noDeveloperRole: true},
 	},
 	{
 		// https://docs.together.ai/docs/inference/openai-compatibility: base URL
 		// https://api.together.ai/v1; max_tokens is the documented field.
 		name:   "together",
 		url:    "https://api.together.ai",
-		paths:  []formatPath{{format.OpenAIChat, "/v1/chat/completions"}},
-		quirks: quirks{legacyMaxTokens: true},
+		paths:  []formatPath{{format: format.OpenAIChat, path: "/v1/chat/completions"}},
+		quirks: quirks{legacyMaxTokens: true, noDeveloperRole: true},
 	},
 	{
 		// https://docs.fireworks.ai/tools-sdks/openai-compatibility: base URL
@@ -134,20 +167,23 @@ var presets = []*preset{
 		// https://docs.fireworks.ai/tools-sdks/anthropic-compatibility: base URL
 		// https://api.fireworks.ai/inference, POST /v1/messages; for Claude Code a
 		// bearer token (ANTHROPIC_AUTH_TOKEN).
+		// https://docs.fireworks.ai/guides/response-api: POST /inference/v1/responses.
 		name: "fireworks",
 		url:  "https://api.fireworks.ai",
 		paths: []formatPath{
-			{format.OpenAIChat, "/inference/v1/chat/completions"},
-			{format.AnthropicMessages, "/inference/v1/messages"},
+			{format: format.OpenAIChat, path: "/inference/v1/chat/completions"},
+			{format: format.AnthropicMessages, path: "/inference/v1/messages"},
+			{format: format.OpenAIResponses, path: "/inference/v1/responses"},
 		},
-		quirks: quirks{legacyMaxTokens: true},
+		quirks: quirks{legacyMaxTokens: true, noDeveloperRole: true},
 	},
 	{
 		// https://inference-docs.cerebras.ai/resources/openai: base URL
 		// https://api.cerebras.ai/v1; max_completion_tokens is the documented field.
-		name:  "cerebras",
-		url:   "https://api.cerebras.ai",
-		paths: []formatPath{{format.OpenAIChat, "/v1/chat/completions"}},
+		name:   "cerebras",
+		url:    "https://api.cerebras.ai",
+		paths:  []formatPath{{format: format.OpenAIChat, path: "/v1/chat/completions"}},
+		quirks: quirks{noDeveloperRole: true},
 	},
 	{
 		// https://docs.perplexity.ai/guides/chat-completions-guide: base URL
@@ -156,54 +192,78 @@ var presets = []*preset{
 		// ended on 2026-09-27; that page still describes it.
 		name:   "perplexity",
 		url:    "https://api.perplexity.ai",
-		paths:  []formatPath{{format.OpenAIChat, "/chat/completions"}},
-		quirks: quirks{legacyMaxTokens: true},
+		paths:  []formatPath{{format: format.OpenAIChat, path: "/chat/completions"}},
+		quirks: quirks{legacyMaxTokens: true, noDeveloperRole: true},
 	},
 	{
 		// https://learn.microsoft.com/en-us/azure/ai-foundry/openai/latest: POST
 		// {endpoint}/openai/v1/chat/completions, api-key, api-version not required.
 		// The endpoint is the operator's own: https://NAME.openai.azure.com.
-		name:   "azure_openai",
-		paths:  []formatPath{{format.OpenAIChat, "/openai/v1/chat/completions"}},
+		// The same page has POST {endpoint}/openai/v1/responses.
+		name: "azure_openai",
+		paths: []formatPath{
+			{format: format.OpenAIChat, path: "/openai/v1/chat/completions"},
+			{format: format.OpenAIResponses, path: "/openai/v1/responses"},
+		},
 		header: "Api-Key",
+		quirks: quirks{cacheMarks: true},
 	},
 	{
 		// https://docs.ollama.com/api/openai-compatibility: http://localhost:11434/v1,
 		// no key; max_tokens is the documented field.
 		// https://docs.ollama.com/api/anthropic-compatibility: base URL
 		// http://localhost:11434, POST /v1/messages; its cloud takes a bearer token.
+		// The first page also has /v1/responses, without state, /v1/embeddings and
+		// /v1/completions.
 		name: "ollama",
 		url:  "http://localhost:11434",
 		paths: []formatPath{
-			{format.OpenAIChat, "/v1/chat/completions"},
-			{format.AnthropicMessages, "/v1/messages"},
+			{format: format.OpenAIChat, path: "/v1/chat/completions"},
+			{format: format.AnthropicMessages, path: "/v1/messages"},
+			{format: format.OpenAIResponses, path: "/v1/responses"},
+			{format: format.OpenAIEmbeddings, path: "/v1/embeddings"},
+			{format: format.OpenAICompletions, path: "/v1/completions"},
 		},
-		quirks: quirks{legacyMaxTokens: true},
+		quirks: quirks{legacyMaxTokens: true, noDeveloperRole: true},
 	},
 	{
 		// https://docs.vllm.ai/en/stable/serving/openai_compatible_server/: port
 		// 8000, /v1/chat/completions, --api-key is a bearer token.
 		// https://docs.vllm.ai/en/stable/serving/integrations/claude_code/: the same
 		// server speaks the Anthropic Messages API at /v1/messages.
+		// https://docs.vllm.ai/en/stable/serving/online_serving.html also has
+		// /v1/responses, /v1/completions, /v1/embeddings, /v1/audio/transcriptions and
+		// /v1/audio/translations, and /v1/rerank.
 		name: "vllm",
 		url:  "http://localhost:8000",
 		paths: []formatPath{
-			{format.OpenAIChat, "/v1/chat/completions"},
-			{format.AnthropicMessages, "/v1/messages"},
+			{format: format.OpenAIChat, path: "/v1/chat/completions"},
+			{format: format.AnthropicMessages, path: "/v1/messages"},
+			{format: format.OpenAIResponses, path: "/v1/responses"},
+			{format: format.OpenAIEmbeddings, path: "/v1/embeddings"},
+			{format: format.OpenAICompletions, path: "/v1/completions"},
+			{format: format.OpenAIAudio, path: "/v1/audio"},
+			{format: format.Rerank, path: "/v1/rerank"},
 		},
+		quirks: quirks{noDeveloperRole: true},
 	},
 	{
 		// https://lmstudio.ai/docs/developer/openai-compat/chat-completions: port
 		// 1234, /v1/chat/completions; max_tokens is the documented field.
 		// https://lmstudio.ai/docs/developer/anthropic-compat: /v1/messages, with
 		// x-api-key or a bearer token where authentication is on.
+		// https://lmstudio.ai/docs/developer/openai-compat also has /v1/responses,
+		// /v1/embeddings and /v1/completions.
 		name: "lmstudio",
 		url:  "http://localhost:1234",
 		paths: []formatPath{
-			{format.OpenAIChat, "/v1/chat/completions"},
-			{format.AnthropicMessages, "/v1/messages"},
+			{format: format.OpenAIChat, path: "/v1/chat/completions"},
+			{format: format.AnthropicMessages, path: "/v1/messages"},
+			{format: format.OpenAIResponses, path: "/v1/responses"},
+			{format: format.OpenAIEmbeddings, path: "/v1/embeddings"},
+			{format: format.OpenAICompletions, path: "/v1/completions"},
 		},
-		quirks: quirks{legacyMaxTokens: true},
+		quirks: quirks{legacyMaxTokens: true, noDeveloperRole: true},
 	},
 	{
 		// Our own: answers without any network. The host is one that RFC 6761
@@ -211,8 +271,10 @@ var presets = []*preset{
 		name: "demo",
 		url:  "http://demo.invalid",
 		paths: []formatPath{
-			{format.OpenAIChat, "/v1/chat/completions"},
-			{format.AnthropicMessages, "/v1/messages"},
+			{format: format.OpenAIChat, path: "/v1/chat/completions"},
+			{format: format.AnthropicMessages, path: "/v1/messages"},
+			{format: format.OpenAIResponses, path: "/v1/responses"},
+			{format: format.Gemini, path: "/v1beta/models"},
 		},
 		protocol: demoProtocol,
 	},
@@ -260,11 +322,14 @@ func findPreset(name string) (*preset, bool) {
 	return nil, false
 }
 
-// formats lists the formats of the preset, preferred first.
+// formats lists the formats that the preset speaks unless it is told otherwise,
+// preferred first.
 func (p *preset) formats() []format.ID {
-	ids := make([]format.ID, len(p.paths))
-	for i, fp := range p.paths {
-		ids[i] = fp.format
+	ids := make([]format.ID, 0, len(p.paths))
+	for _, fp := range p.paths {
+		if !fp.option {
+			ids = append(ids, fp.format)
+		}
 	}
 	return ids
 }
@@ -306,7 +371,7 @@ func quirksOf(known *preset, host string) quirks {
 			return p.quirks
 		}
 	}
-	return quirks{legacyMaxTokens: true}
+	return quirks{legacyMaxTokens: true, noDeveloperRole: true}
 }
 
 // protocolName is the name of a raw transport module.

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
@@ -37,7 +38,7 @@ type Upstream struct {
 	BaseURL string `json:"base_url,omitempty"`
 
 	// The formats the service speaks, preferred first. Default: the provider's;
-	// `openai_chat` without a provider.
+	// `openai_chat` and `openai_embeddings` without a provider.
 	Formats []format.ID `json:"formats,omitempty"`
 
 	// A base URL per format, where it differs from base_url. Default: none.
@@ -63,6 +64,19 @@ type Upstream struct {
 
 	// Time limits. Default: see each of them.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
+
+	// Ways in which the service differs from its formats, added to those that are
+	// known of the provider; "-" in front of a name takes one away:
+	//
+	//   max_tokens_only         knows max_tokens, but not max_completion_tokens
+	//   no_stream_options       refuses stream_options
+	//   no_developer_role       knows the role system, but not developer
+	//   reasoning_content_back  wants the reasoning_content of earlier turns back
+	//   gemini_schemas          knows Gemini's own schemas, but not JSON Schema
+	//   cache_marks             takes prompt_cache_breakpoint
+	//
+	// Default: none.
+	Quirks []string `json:"quirks,omitempty"`
 
 	// Takes the upstream out of use. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
@@ -160,24 +174,36 @@ func (u *Upstream) Spoken() []format.ID { return u.formats }
 // speaks it, otherwise the first that serves the operation. It is false if the
 // upstream does not serve the operation.
 func (u *Upstream) FormatFor(client format.ID, op format.Operation) (format.ID, bool) {
-	if serves(client, op) && u.Speaks(client) {
+	if Serves(client, op) && u.Speaks(client) {
 		return client, true
 	}
 	for _, f := range u.formats {
-		if serves(f, op) {
+		if Serves(f, op) {
 			return f, true
 		}
 	}
 	return "", false
 }
 
-// Target tells an encoder what it must know of this upstream.
+// Target tells an encoder what it must know of this upstream and of a model that
+// it serves.
 func (u *Upstream) Target(model string) chat.Target {
-	return chat.Target{
-		Model:           model,
-		LegacyMaxTokens: u.quirks.legacyMaxTokens,
-		NoStreamOptions: u.quirks.noStreamOptions,
+	target := chat.Target{
+		Model:            model,
+		LegacyMaxTokens:  u.quirks.legacyMaxTokens,
+		NoStreamOptions:  u.quirks.noStreamOptions,
+		ReasoningContent: u.quirks.reasoningBack,
+		OwnSchemas:       u.quirks.ownSchemas,
+		CacheMarks:       u.quirks.cacheMarks,
+		Can:              capability.Of(model),
 	}
+	if u.quirks.noDeveloperRole {
+		target.Can.DeveloperRole = false
+	}
+	if e, ok := u.endpoints[format.AnthropicMessages]; ok {
+		target.AnthropicVersion = e.whole.Get(anthropicVersion)
+	}
+	return target
 }
 
 // preset finds the provider's preset; nil if there is none.
@@ -217,6 +243,9 @@ func (u *Upstream) chooseFormats(known *preset) error {
 		u.formats = known.formats()
 	default:
 		u.formats = []format.ID{format.OpenAIChat}
+		if u.BaseURL != "" || u.FormatURLs[format.OpenAIEmbeddings] != "" {
+			u.formats = append(u.formats, format.OpenAIEmbeddings)
+		}
 	}
 	for _, f := range sortedKeys(u.FormatURLs) {
 		if !u.Speaks(f) {
@@ -251,6 +280,9 @@ func (u *Upstream) buildEndpoints(repl *caddy.Replacer, known *preset, headers h
 		}
 		if len(u.endpoints) == 0 {
 			u.quirks = quirksOf(known, base.Hostname())
+			if err := u.quirks.apply(u.Quirks); err != nil {
+				return err
+			}
 		}
 		u.endpoints[f] = newEndpoint(f, join(base, path, joining{
 			literal: literal,

@@ -78,7 +78,7 @@ func TestProvisionErrors(t *testing.T) {
 		{"unknown provider", `{"provider":"opnai"}`, `provider: unknown provider "opnai"; known: anthropic, azure_openai, cerebras`},
 		{"no address", `{}`, `base_url: required, for upstream "mine" has no provider; known providers: anthropic`},
 		{"azure without address", `{"provider":"azure_openai"}`, `base_url: required, for provider azure_openai has no address of its own`},
-		{"unknown format", `{"provider":"openai","formats":["openai_chat","x"]}`, `formats[1]: unknown format "x"; known: anthropic_messages, openai_chat`},
+		{"unknown format", `{"provider":"openai","formats":["openai_chat","x"]}`, `formats[1]: unknown format "x"; known: ` + knownFormats()},
 		{"format twice", `{"provider":"openai","formats":["openai_chat","openai_chat"]}`, `formats[1]: openai_chat stands twice, first as formats[0]`},
 		{"url of a format not spoken", `{"provider":"openai","format_urls":{"anthropic_messages":"http://h"}}`, `format_urls.anthropic_messages: the upstream does not speak this format; it speaks openai_chat`},
 		{"path of a format not spoken", `{"provider":"openai","format_paths":{"anthropic_messages":"/h"}}`, `format_paths.anthropic_messages: the upstream does not speak this format; it speaks openai_chat`},
@@ -131,28 +131,29 @@ func TestProvisionErrors(t *testing.T) {
 
 func TestPresets(t *testing.T) {
 	type want struct {
-		chat, messages string
+		chat, messages, responses, gemini string
+
 		key            string // as sent, of the value "k"
 		legacy, noOpts bool
 	}
 	wants := map[string]want{
-		"openai":       {chat: "https://api.openai.com/v1/chat/completions", key: "Authorization: Bearer k"},
+		"openai":       {chat: "https://api.openai.com/v1/chat/completions", responses: "https://api.openai.com/v1/responses", key: "Authorization: Bearer k"},
 		"anthropic":    {messages: "https://api.anthropic.com/v1/messages", key: "X-Api-Key: k"},
-		"gemini":       {chat: "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions", key: "Authorization: Bearer k"},
-		"openrouter":   {chat: "https://openrouter.ai/api/v1/chat/completions", messages: "https://openrouter.ai/api/v1/messages", key: "Authorization: Bearer k"},
-		"groq":         {chat: "https://api.groq.com/openai/v1/chat/completions", key: "Authorization: Bearer k"},
+		"gemini":       {gemini: "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent", key: "X-Goog-Api-Key: k"},
+		"openrouter":   {chat: "https://openrouter.ai/api/v1/chat/completions", messages: "https://openrouter.ai/api/v1/messages", responses: "https://openrouter.ai/api/v1/responses", key: "Authorization: Bearer k"},
+		"groq":         {chat: "https://api.groq.com/openai/v1/chat/completions", responses: "https://api.groq.com/openai/v1/responses", key: "Authorization: Bearer k"},
 		"mistral":      {chat: "https://api.mistral.ai/v1/chat/completions", key: "Authorization: Bearer k", legacy: true, noOpts: true},
 		"deepseek":     {chat: "https://api.deepseek.com/chat/completions", messages: "https://api.deepseek.com/anthropic/v1/messages", key: "Authorization: Bearer k", legacy: true},
-		"xai":          {chat: "https://api.x.ai/v1/chat/completions", key: "Authorization: Bearer k"},
+		"xai":          {chat: "https://api.x.ai/v1/chat/completions", responses: "https://api.x.ai/v1/responses", key: "Authorization: Bearer k"},
 		"together":     {chat: "https://api.together.ai/v1/chat/completions", key: "Authorization: Bearer k", legacy: true},
-		"fireworks":    {chat: "https://api.fireworks.ai/inference/v1/chat/completions", messages: "https://api.fireworks.ai/inference/v1/messages", key: "Authorization: Bearer k", legacy: true},
+		"fireworks":    {chat: "https://api.fireworks.ai/inference/v1/chat/completions", messages: "https://api.fireworks.ai/inference/v1/messages", responses: "https://api.fireworks.ai/inference/v1/responses", key: "Authorization: Bearer k", legacy: true},
 		"cerebras":     {chat: "https://api.cerebras.ai/v1/chat/completions", key: "Authorization: Bearer k"},
 		"perplexity":   {chat: "https://api.perplexity.ai/chat/completions", key: "Authorization: Bearer k", legacy: true},
-		"azure_openai": {chat: "https://me.openai.azure.com/openai/v1/chat/completions", key: "Api-Key: k"},
-		"ollama":       {chat: "http://localhost:11434/v1/chat/completions", messages: "http://localhost:11434/v1/messages", key: "Authorization: Bearer k", legacy: true},
-		"vllm":         {chat: "http://localhost:8000/v1/chat/completions", messages: "http://localhost:8000/v1/messages", key: "Authorization: Bearer k"},
-		"lmstudio":     {chat: "http://localhost:1234/v1/chat/completions", messages: "http://localhost:1234/v1/messages", key: "Authorization: Bearer k", legacy: true},
-		"demo":         {chat: "http://demo.invalid/v1/chat/completions", messages: "http://demo.invalid/v1/messages", key: "Authorization: Bearer k"},
+		"azure_openai": {chat: "https://me.openai.azure.com/openai/v1/chat/completions", responses: "https://me.openai.azure.com/openai/v1/responses", key: "Api-Key: k"},
+		"ollama":       {chat: "http://localhost:11434/v1/chat/completions", messages: "http://localhost:11434/v1/messages", responses: "http://localhost:11434/v1/responses", key: "Authorization: Bearer k", legacy: true},
+		"vllm":         {chat: "http://localhost:8000/v1/chat/completions", messages: "http://localhost:8000/v1/messages", responses: "http://localhost:8000/v1/responses", key: "Authorization: Bearer k"},
+		"lmstudio":     {chat: "http://localhost:1234/v1/chat/completions", messages: "http://localhost:1234/v1/messages", responses: "http://localhost:1234/v1/responses", key: "Authorization: Bearer k", legacy: true},
+		"demo":         {chat: "http://demo.invalid/v1/chat/completions", messages: "http://demo.invalid/v1/messages", responses: "http://demo.invalid/v1/responses", gemini: "http://demo.invalid/v1beta/models/m:generateContent", key: "Authorization: Bearer k"},
 	}
 	for _, name := range Providers() {
 		t.Run(name, func(t *testing.T) {
@@ -172,14 +173,17 @@ func TestPresets(t *testing.T) {
 			if reason := u.Unavailable(); reason != "" {
 				t.Errorf("unavailable: %s", reason)
 			}
-			for f, address := range map[format.ID]string{format.OpenAIChat: want.chat, format.AnthropicMessages: want.messages} {
+			for f, address := range map[format.ID]string{
+				format.OpenAIChat: want.chat, format.AnthropicMessages: want.messages,
+				format.OpenAIResponses: want.responses, format.Gemini: want.gemini,
+			} {
 				if u.Speaks(f) != (address != "") {
 					t.Errorf("speaks %s: got %t", f, u.Speaks(f))
 				}
 				if address == "" {
 					continue
 				}
-				r := requestOf(t, u, &Call{Format: f})
+				r := requestOf(t, u, &Call{Format: f, Model: "m"})
 				if got := r.URL.String(); got != address {
 					t.Errorf("%s: got %s, want %s", f, got, address)
 				}

@@ -16,14 +16,34 @@ import (
 // formatPaths is the usual path of each format.
 var formatPaths = map[format.ID]string{
 	format.OpenAIChat:        "/v1/chat/completions",
+	format.OpenAIResponses:   "/v1/responses",
 	format.AnthropicMessages: "/v1/messages",
+	format.Gemini:            "/v1beta/models",
+	format.OpenAICompletions: "/v1/completions",
+	format.OpenAIEmbeddings:  "/v1/embeddings",
+	format.OpenAIImages:      "/v1/images",
+	format.OpenAIAudio:       "/v1/audio",
+	format.GeminiEmbeddings:  "/v1beta/models",
+	format.Rerank:            "/v1/rerank",
 }
 
-// serves says whether a format can serve an operation.
-func serves(f format.ID, op format.Operation) bool {
-	_, ok := formatPaths[f]
-	return ok && op == format.OperationChat
+// operations are those that a format can serve.
+var operations = map[format.ID][]format.Operation{
+	format.OpenAIChat:        {format.OperationChat, format.OperationComplete},
+	format.OpenAIResponses:   {format.OperationChat, format.OperationComplete, format.OperationCountTokens},
+	format.AnthropicMessages: {format.OperationChat, format.OperationComplete, format.OperationCountTokens},
+	format.Gemini:            {format.OperationChat, format.OperationComplete, format.OperationCountTokens},
+	format.OpenAICompletions: {format.OperationComplete},
+	format.OpenAIEmbeddings:  {format.OperationEmbed},
+	format.GeminiEmbeddings:  {format.OperationEmbed},
+	format.OpenAIImages:      {format.OperationImageGenerate, format.OperationImageEdit},
+	format.OpenAIAudio:       {format.OperationAudioSpeech, format.OperationAudioTranscribe},
+	format.Rerank:            {format.OperationRerank},
 }
+
+// Serves says whether an upstream of a format can serve an operation. Chat
+// formats serve legacy completions by translation.
+func Serves(f format.ID, op format.Operation) bool { return slices.Contains(operations[f], op) }
 
 // KnownFormats lists the formats an upstream can speak, sorted.
 func KnownFormats() []format.ID { return sortedKeys(formatPaths) }
@@ -146,10 +166,11 @@ func joinSegments(base, path []string, how joining) []string {
 	if how.pinned && version >= 0 {
 		base = withVersion(base, path[version])
 	}
-	if hasSuffix(base, rest) {
+	tail := endpointOf(base)
+	if hasSuffix(base, rest) && len(rest) >= tail {
 		return base
 	}
-	base = withoutEndpoint(base)
+	base = base[:len(base)-tail]
 	if n := overlap(base, path); n > 0 {
 		return slices.Concat(base, path[n:])
 	}
@@ -185,15 +206,20 @@ func withVersion(base []string, version string) []string {
 	return out
 }
 
-// withoutEndpoint cuts off the endpoint of another format: the base is where
-// that endpoint is.
-func withoutEndpoint(base []string) []string {
-	for _, path := range formatPaths {
+// endpointOf is how many segments at the end of base are the endpoint of a
+// format, the longest that fits: the base is where that endpoint is. A format
+// whose path has endpoints below it has none of its own.
+func endpointOf(base []string) int {
+	longest := 0
+	for f, path := range formatPaths {
+		if f == format.OpenAIImages || f == format.OpenAIAudio {
+			continue
+		}
 		if tail := segments(path)[1:]; hasSuffix(base, tail) {
-			return base[:len(base)-len(tail)]
+			longest = max(longest, len(tail))
 		}
 	}
-	return base
+	return longest
 }
 
 func hasSuffix(s, suffix []string) bool {

@@ -49,12 +49,20 @@ func TestAddresses(t *testing.T) {
 		{"path that repeats the base", `{"base_url":"https://h/v1","format_paths":{"openai_chat":"/v1/llm"}}`, chat, "https://h/v1/llm"},
 		{"path with its own version", `{"base_url":"https://h/v1","format_paths":{"openai_chat":"/v2/llm"}}`, chat, "https://h/v1/v2/llm"},
 		// presets
-		{"gemini, bare", `{"provider":"gemini","base_url":"https://generativelanguage.googleapis.com"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
-		{"gemini, v1beta", `{"provider":"gemini","base_url":"https://generativelanguage.googleapis.com/v1beta"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
-		{"gemini, v1", `{"provider":"gemini","base_url":"https://generativelanguage.googleapis.com/v1/"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
-		{"gemini, v1 elsewhere", `{"provider":"gemini","base_url":"http://mock:1/v1"}`, chat, "http://mock:1/v1beta/openai/chat/completions"},
-		{"gemini, documented", `{"provider":"gemini","base_url":"https://generativelanguage.googleapis.com/v1beta/openai/"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
-		{"gemini, whole under v1", `{"provider":"gemini","base_url":"https://generativelanguage.googleapis.com/v1/openai/chat/completions"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
+		{"gemini, bare", `{"provider":"gemini","formats":["openai_chat"],"base_url":"https://generativelanguage.googleapis.com"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
+		{"gemini, v1beta", `{"provider":"gemini","formats":["openai_chat"],"base_url":"https://generativelanguage.googleapis.com/v1beta"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
+		{"gemini, v1", `{"provider":"gemini","formats":["openai_chat"],"base_url":"https://generativelanguage.googleapis.com/v1/"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
+		{"gemini, v1 elsewhere", `{"provider":"gemini","formats":["openai_chat"],"base_url":"http://mock:1/v1"}`, chat, "http://mock:1/v1beta/openai/chat/completions"},
+		{"gemini, documented", `{"provider":"gemini","formats":["openai_chat"],"base_url":"https://generativelanguage.googleapis.com/v1beta/openai/"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
+		{"gemini, whole under v1", `{"provider":"gemini","formats":["openai_chat"],"base_url":"https://generativelanguage.googleapis.com/v1/openai/chat/completions"}`, chat, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"},
+		{"gemini itself", `{"provider":"gemini"}`, format.Gemini, "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent"},
+		{"gemini itself, v1", `{"provider":"gemini","base_url":"https://generativelanguage.googleapis.com/v1"}`, format.Gemini, "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent"},
+		{"gemini's format elsewhere", `{"base_url":"http://mock:1","formats":["gemini"]}`, format.Gemini, "http://mock:1/v1beta/models/m:generateContent"},
+		{"gemini's format under v1", `{"base_url":"http://mock:1/v1","formats":["gemini"]}`, format.Gemini, "http://mock:1/v1/models/m:generateContent"},
+		{"gemini's format, whole list", `{"base_url":"http://mock:1/x/v1beta/models/","formats":["gemini"]}`, format.Gemini, "http://mock:1/x/v1beta/models/m:generateContent"},
+		{"gemini's format at a path", `{"base_url":"http://mock:1","formats":["gemini"],"format_paths":{"gemini":"/llm"}}`, format.Gemini, "http://mock:1/llm/m:generateContent"},
+		{"responses, bare", `{"base_url":"https://h","formats":["openai_responses"]}`, format.OpenAIResponses, "https://h/v1/responses"},
+		{"responses beside a whole chat address", `{"base_url":"https://h/v1/chat/completions","formats":["openai_chat","openai_responses"]}`, format.OpenAIResponses, "https://h/v1/responses"},
 		{"groq, documented", `{"provider":"groq","base_url":"https://api.groq.com/openai/v1"}`, chat, "https://api.groq.com/openai/v1/chat/completions"},
 		{"groq, short", `{"provider":"groq","base_url":"https://api.groq.com/v1"}`, chat, "https://api.groq.com/openai/v1/chat/completions"},
 		{"groq through a proxy", `{"provider":"groq","base_url":"http://proxy:8080/v1"}`, chat, "http://proxy:8080/v1/chat/completions"},
@@ -66,7 +74,7 @@ func TestAddresses(t *testing.T) {
 		{"azure with a version", `{"provider":"azure_openai","base_url":"https://x.openai.azure.com/openai/v1/"}`, chat, "https://x.openai.azure.com/openai/v1/chat/completions"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := requestOf(t, mustProvision(t, "mine", tc.config), &Call{Format: tc.format})
+			r := requestOf(t, mustProvision(t, "mine", tc.config), &Call{Format: tc.format, Model: "m"})
 			if got := r.URL.String(); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}

@@ -28,8 +28,8 @@ const ways = {
 // say is a request with one text.
 const say = (model, content, rest) => ({ model, max_tokens: 1024, messages: [{ role: 'user', content }], ...rest });
 
-// An upstream of each format: one is the client's own, the other is not.
-for (const upstream of ['chat', 'messages']) {
+// An upstream of each format: one is the client's own, the others are not.
+for (const upstream of ['chat', 'responses', 'messages', 'gemini']) {
   describe(`upstream of format ${upstream}`, () => {
     test('chat', async () => {
       const { data, response } = await client.messages
@@ -93,6 +93,44 @@ for (const upstream of ['chat', 'messages']) {
       }
     }
 
+    for (const [way, ask] of Object.entries(ways)) {
+      test(`reasoning and calls, ${way}`, async () => {
+        const question = 'How is the weather, and what time is it?';
+        const message = await ask(say(`reasoning-${upstream}`, question, { tools, thinking: { type: 'adaptive' } }));
+        assert.equal(message.stop_reason, 'tool_use');
+        // A block without words carries the signature of a call.
+        const blocks = message.content.filter((block) => block.thinking !== '');
+        assert.deepEqual(
+          blocks.map((block) => block.thinking ?? block.text ?? [block.id, block.name, block.input]),
+          [
+            'The user wants two answers.',
+            'I look at both.',
+            ['call_1', 'weather', { city: 'Rome' }],
+            ['call_2', 'clock', { zone: 'CET' }],
+          ],
+        );
+      });
+    }
+
+    test('structured output', async () => {
+      const message = await client.messages.parse(
+        say(`structured-${upstream}`, 'What is the answer?', {
+          output_config: {
+            format: {
+              type: 'json_schema',
+              schema: {
+                type: 'object',
+                properties: { answer: { type: 'integer' } },
+                required: ['answer'],
+                additionalProperties: false,
+              },
+            },
+          },
+        }),
+      );
+      assert.deepEqual(JSON.parse(message.content[0].text), { answer: 42 });
+    });
+
     // The runner first asks for a message thread, which no demo upstream has, and
     // sends the whole conversation when it is told so.
     for (const stream of [false, true]) {
@@ -150,7 +188,7 @@ test('models', async () => {
   for await (const model of client.models.list()) {
     names.push(model.id);
   }
-  assert.ok(names.includes('echo-chat') && names.includes('echo-messages'), `${names}`);
+  assert.ok(names.includes('echo-chat') && names.includes('echo-gemini'), `${names}`);
   assert.equal((await client.models.retrieve('echo-chat')).id, 'echo-chat');
   await assert.rejects(() => client.models.retrieve('nonsense'), NotFoundError);
 });

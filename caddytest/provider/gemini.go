@@ -1,0 +1,101 @@
+package provider
+
+import (
+	"encoding/base64"
+	"fmt"
+)
+
+// geminiDocument is a whole answer of Gemini.
+func geminiDocument(a asked, s Step) string {
+	var parts []string
+	for _, p := range geminiParts(s) {
+		parts = append(parts, p.raw(p.text))
+	}
+	return geminiChunk(a, s, geminiStop(s), parts)
+}
+
+// geminiStop is the finishReason of Gemini.
+func geminiStop(s Step) string {
+	if s.has(blockRefusal) {
+		return "SAFETY"
+	}
+	return s.stopWord("STOP", "STOP", "MAX_TOKENS", "SAFETY")
+}
+
+// geminiChunk is an answer, or an event of a stream; only the last one has a
+// reason to stop.
+func geminiChunk(a asked, s Step, stop string, parts []string) string {
+	content := object("parts", list(parts), "role", `"model"`)
+	return object("candidates", array(object("content", content, "finishReason", optional(stop), "index", "0")),
+		"usageMetadata", geminiUsage(s.usage()), "modelVersion", quote(a.Model), "responseId", a.id("gemini"))
+}
+
+// geminiUsage is a usageMetadata object. The format counts thoughts beside the
+// candidates and knows no writes to a cache.
+func geminiUsage(u Usage) string {
+	return object("promptTokenCount", fmt.Sprint(u.Prompt), "candidatesTokenCount", fmt.Sprint(u.Output-u.Reasoning),
+		"totalTokenCount", fmt.Sprint(u.Prompt+u.Output), "cachedContentTokenCount", number(u.CacheRead), "thoughtsTokenCount", number(u.Reasoning))
+}
+
+// geminiPart is a part of an answer: a block, with the signature of the thought
+// before it.
+type geminiPart struct{ block }
+
+// geminiParts are the parts of a content. The signature of a thought stands on
+// the part behind it, as Gemini has it, or on the thought if none follows.
+func geminiParts(s Step) []geminiPart {
+	var out []geminiPart
+	carried := ""
+	for i, b := range s.content {
+		if b.kind == blockRedacted {
+			continue
+		}
+		if b.kind == blockThinking && i+1 < len(s.content) {
+			carried, b.signature = b.signature, ""
+		} else if b.kind != blockThinking {
+			b.signature, carried = carried, ""
+		}
+		out = append(out, geminiPart{b})
+	}
+	return out
+}
+
+// raw is the part with a text, which may be a piece of its own.
+func (p geminiPart) raw(text string) string {
+	signature := ""
+	if p.signature != "" {
+		signature = quote(base64.StdEncoding.EncodeToString([]byte(p.signature)))
+	}
+	switch p.kind {
+	case blockCall:
+		return object("functionCall", object("id", optional(p.id), "name", quote(p.name), "args", p.arguments), "thoughtSignature", signature)
+	case blockThinking:
+		return object("text", quote(text), "thought", "true", "thoughtSignature", signature)
+	default:
+		return object("text", quote(text), "thoughtSignature", signature)
+	}
+}
+
+// geminiEvents are the events of Gemini.
+func geminiEvents(a asked, s Step) []event {
+	var out []event
+	send := func(content bool, stop, part string) {
+		out = append(out, event{content: content, raw: "data: " + geminiChunk(a, s, stop, []string{part}) + "\n\n"})
+	}
+	for _, p := range geminiParts(s) {
+		if p.kind == blockCall {
+			send(true, "", p.raw(""))
+			continue
+		}
+		all := words(p.text)
+		for i, word := range all {
+			piece := p
+			if i < len(all)-1 {
+				piece.signature = ""
+			}
+			send(true, "", piece.raw(word))
+		}
+	}
+	send(false, geminiStop(s), object("text", `""`))
+	return out
+}

@@ -1,0 +1,57 @@
+package openai
+
+import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+
+// planParts finds out which cache marks are sent: parts of instructions, of user
+// messages and of results have a place for one. The provider takes a few, of
+// which the last ones save most.
+func (e *requestEncoder) planParts() {
+	if e.marking = e.to.CacheMarks && e.to.Can.CacheMarks; !e.marking {
+		return
+	}
+	total := 0
+	for i := range e.r.System {
+		total += marksIn(&e.r.System[i])
+	}
+	for t := range e.r.Turns {
+		turn := &e.r.Turns[t]
+		for i := range turn.Blocks {
+			if turn.Role != chat.Assistant {
+				total += marksIn(&turn.Blocks[i])
+			}
+		}
+	}
+	e.tooEarly = max(total-maxCacheMarks, 0)
+}
+
+// anyMark says that one of the blocks has a cache mark.
+func anyMark(blocks []chat.Block) bool {
+	for i := range blocks {
+		if blocks[i].Cache != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// noCache reports that a cache mark was left out.
+func (e *requestEncoder) noCache(b *chat.Block) {
+	if b.Cache != nil {
+		e.drop("cache_control")
+	}
+}
+
+// mark writes the cache marks of a part behind its other members: one for all of
+// them, if one is to be sent.
+func (e *requestEncoder) mark(total int) {
+	switch {
+	case total == 0:
+		return
+	case !e.marking || e.tooEarly >= total:
+		e.tooEarly = max(e.tooEarly-total, 0)
+		e.drop("cache_control")
+	default:
+		e.tooEarly = 0
+		e.b.Str(cacheMark)
+	}
+}

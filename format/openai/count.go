@@ -1,0 +1,59 @@
+package openai
+
+import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
+)
+
+// countFields are the fields of a request to count tokens
+// (https://platform.openai.com/docs/api-reference/responses/input-tokens).
+var countFields = map[string]bool{
+	"conversation": true, "input": true, "instructions": true, "model": true,
+	"parallel_tool_calls": true, "previous_response_id": true, "reasoning": true, "text": true,
+	"tool_choice": true, "tools": true, "truncation": true,
+}
+
+// DecodeCountRequest implements format.Counter.
+func (r Responses) DecodeCountRequest(doc tape.Value) (*chat.Request, error) {
+	return r.DecodeRequest(doc)
+}
+
+// EncodeCountRequest implements format.Counter.
+func (r Responses) EncodeCountRequest(b *format.Body, request *chat.Request, to chat.Target) (chat.Report, error) {
+	return format.PromptOf(r, request, to, func(doc tape.Value) {
+		separator := byte('{')
+		for key, value := range doc.Members {
+			if !countFields[string(name(key))] {
+				continue
+			}
+			b.Byte(separator)
+			separator = ','
+			b.Raw(key.Raw())
+			b.Byte(':')
+			b.Raw(value.Raw())
+		}
+		b.Byte('}')
+	})
+}
+
+// DecodeCount implements format.Counter.
+func (Responses) DecodeCount(doc tape.Value) (int64, error) {
+	if isFailure(doc.Get("error")) {
+		return 0, errorIn(doc)
+	}
+	tokens, ok := doc.Get("input_tokens").Int()
+	if !ok || tokens < 0 {
+		return 0, chat.BadAnswer("the upstream's answer does not say how many tokens it has counted")
+	}
+	return tokens, nil
+}
+
+// EncodeCount implements format.Counter.
+func (Responses) EncodeCount(dst []byte, tokens int64) []byte {
+	dst = appendCount(dst, `{"object":"response.input_tokens","input_tokens":`, tokens)
+	return append(dst, '}')
+}
+
+// Interface guards.
+var _ format.Counter = Responses{}
