@@ -137,6 +137,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		heartbeat <duration>|off        # default 15s
 //		expose_headers off|basic        # default basic
 //		on_unsupported drop|error       # default drop
+//		cors <origin>...                # default none
 //		count_tokens forward|estimate|off   # default forward
 //	}
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -205,6 +206,12 @@ func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string
 	case "expose_headers":
 		hd.ExposeHeaders, err = oneOf(d, "off", "basic")
 		return err
+	case "cors":
+		hd.CORS = d.RemainingArgs()
+		if len(hd.CORS) == 0 {
+			return d.Errf("cors needs at least one origin, such as https://app.example.com")
+		}
+		return nil
 	case "on_unsupported":
 		hd.OnUnsupported, err = oneOf(d, routing.UnsupportedDrop, routing.UnsupportedError)
 		return err
@@ -213,7 +220,7 @@ func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string
 		return err
 	default:
 		return unknown(d, "ai_gateway option", word, "upstream", "model",
-			"max_attempts", "max_body", "timeout", "heartbeat", "expose_headers", "on_unsupported", "count_tokens")
+			"max_attempts", "max_body", "timeout", "heartbeat", "expose_headers", "on_unsupported", "cors", "count_tokens")
 	}
 }
 

@@ -10,12 +10,15 @@ import (
 )
 
 // TestLongEventPasses shows that an event of 5 MiB, such as one with a picture,
-// passes from every format to every other.
+// passes from every format, as it is, and translated.
 func TestLongEventPasses(t *testing.T) {
 	long := strings.Repeat("x", 5<<20)
 	g, _ := startFormats(t, provider.Say(long))
 	for _, from := range speakers {
 		for _, to := range speakers {
+			if to.id != from.id && to.id != "gemini" {
+				continue // one upstream is enough to show that translation has no limit
+			}
 			t.Run(from.id+"/"+to.id, func(t *testing.T) {
 				g.t = t
 				talk := talk{model: to.id, stream: true, turns: []turn{says("Hi.")}}

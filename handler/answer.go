@@ -133,6 +133,7 @@ func (a *attempt) gather(body io.Reader) outcome {
 // stream.
 func (a *attempt) convert(response *chat.Response) {
 	x := a.x
+	a.names.Restore(response)
 	x.usage = response.Usage
 	x.losses.add(response.Lost)
 	if !x.envelope.stream {
@@ -214,7 +215,7 @@ func (a *attempt) newStreamer() streamer {
 			hideUsage: a.format == format.OpenAIChat && !a.x.envelope.usage,
 		}
 	}
-	return &translated{decoder: a.codec.NewStreamDecoder(), encoder: a.x.codec.NewStreamEncoder(a.answer())}
+	return &translated{decoder: a.codec.NewStreamDecoder(), encoder: a.x.codec.NewStreamEncoder(a.answer()), names: &a.names}
 }
 
 // step reads one event and appends what the client gets for it.

@@ -33,7 +33,8 @@ type attempt struct {
 	// phases of the clock
 	header, content, idle, ending timeoutError
 
-	body *pooledBody
+	edits splice // of a body that is passed on
+	body  *pooledBody
 	// verb and contentType are how a request is sent that is no conversation:
 	// see upstream.Call.
 	verb, contentType string
@@ -172,8 +173,7 @@ func (a *attempt) encode() error {
 
 // pass writes the client's own body with what has to be changed in it.
 func (a *attempt) pass() {
-	var edits splice
-	env := &a.x.envelope
+	edits, env := &a.edits, &a.x.envelope
 	edits.setModel(env, a.source.Model)
 	if a.stream && !env.stream && !a.x.endpoint.InPath() {
 		edits.setStream(env)

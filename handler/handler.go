@@ -95,6 +95,10 @@ type Handler struct {
 	// model may say otherwise for itself. Default: drop.
 	OnUnsupported string `json:"on_unsupported,omitempty"`
 
+	// CORS lists the origins whose pages may call the gateway from a browser, such
+	// as https://app.example.com; "*" alone stands for all. Default: none.
+	CORS []string `json:"cors,omitempty"`
+
 	// CountTokens says how requests to count tokens are answered: forward asks a
 	// source of the model that counts, and estimates if there is none; estimate
 	// asks nobody; off answers with 404. An estimate is marked by the header
@@ -167,6 +171,9 @@ func (h *Handler) check() error {
 	case h.Timeouts.Total < 0:
 		return fmt.Errorf("timeouts.total: must not be negative")
 	}
+	if err := checkOrigins(h.CORS); err != nil {
+		return err
+	}
 	if err := routing.CheckOnUnsupported(h.OnUnsupported); err != nil {
 		return fmt.Errorf("on_unsupported: %w", err)
 	}
@@ -214,6 +221,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	ep, ok := format.Match(r.URL.EscapedPath())
 	if !ok {
 		return next.ServeHTTP(w, r)
+	}
+	if h.crossOrigin(w, r, &ep) {
+		return nil
 	}
 	x := h.newExchange(w, r, ep)
 	defer x.end()

@@ -1,10 +1,7 @@
 package handler
 
 import (
-	"slices"
-
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -17,26 +14,34 @@ type splice struct {
 	first string
 }
 
-// edit replaces the bytes from start to end.
+// edit replaces the bytes from start to end: by text as it is, or as a literal.
 type edit struct {
 	start, end int
-	text       []byte
+	text       string
+	quoted     bool
 }
 
 // replace puts text in the place of a value.
-func (s *splice) replace(v tape.Value, text []byte) { s.cut(v.Start(), v.End(), text) }
+func (s *splice) replace(v tape.Value, text string) { s.add(edit{v.Start(), v.End(), text, false}) }
 
-func (s *splice) cut(start, end int, text []byte) {
+// cut takes out the bytes from start to end.
+func (s *splice) cut(start, end int) { s.add(edit{start, end, "", false}) }
+
+// add adds an edit and keeps the edits in the order of the document.
+func (s *splice) add(e edit) {
 	if s.edits == nil {
 		s.edits = s.few[:0]
 	}
-	s.edits = append(s.edits, edit{start, end, text})
+	s.edits = append(s.edits, e)
+	for i := len(s.edits) - 1; i > 0 && s.edits[i].start < s.edits[i-1].start; i-- {
+		s.edits[i], s.edits[i-1] = s.edits[i-1], s.edits[i]
+	}
 }
 
 // setModel puts another name in the place of the model's.
 func (s *splice) setModel(env *envelope, model string) {
 	if env.modelAt.Exists() && model != env.model {
-		s.replace(env.modelAt, chat.Quote(model))
+		s.add(edit{env.modelAt.Start(), env.modelAt.End(), model, true})
 	}
 }
 
@@ -45,7 +50,7 @@ func (s *splice) setStream(env *envelope) {
 	switch {
 	case env.streamAt.Kind() == tape.True:
 	case env.streamAt.Exists():
-		s.replace(env.streamAt, []byte("true"))
+		s.replace(env.streamAt, "true")
 	default:
 		s.first += `"stream":true,`
 	}
@@ -57,10 +62,10 @@ func (s *splice) askForUsage(env *envelope) {
 	case tape.Absent:
 		s.first += `"stream_options":{"include_usage":true},`
 	case tape.Null:
-		s.replace(env.optionsAt, []byte(`{"include_usage":true}`))
+		s.replace(env.optionsAt, `{"include_usage":true}`)
 	case tape.Object:
 		if old := env.optionsAt.Get("include_usage"); old.Exists() {
-			s.replace(old, []byte("true"))
+			s.replace(old, "true")
 			return
 		}
 		inside := env.optionsAt.Start() + 1
@@ -68,17 +73,15 @@ func (s *splice) askForUsage(env *envelope) {
 		if env.optionsAt.Len() == 0 {
 			text = text[:len(text)-1]
 		}
-		s.cut(inside, inside, []byte(text))
+		s.add(edit{inside, inside, text, false})
 	}
 }
 
 // write writes the document with the changes made, and without the members that
 // may not be sent on.
 func (s *splice) write(b *format.Body, d *document, env *envelope) {
-	edits := s.edits
-	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
 	if env.forbidden {
-		s.rejoin(b, d, edits)
+		s.rejoin(b, d)
 		return
 	}
 	from := 0
@@ -87,11 +90,11 @@ func (s *splice) write(b *format.Body, d *document, env *envelope) {
 		b.View(d.data[:from])
 		b.Str(s.first)
 	}
-	view(b, d.data, from, len(d.data), edits)
+	s.view(b, d.data, from, len(d.data))
 }
 
 // rejoin writes the members that may be sent on.
-func (s *splice) rejoin(b *format.Body, d *document, edits []edit) {
+func (s *splice) rejoin(b *format.Body, d *document) {
 	b.Byte('{')
 	b.Str(s.first)
 	some := false
@@ -103,19 +106,24 @@ func (s *splice) rejoin(b *format.Body, d *document, edits []edit) {
 			b.Byte(',')
 		}
 		some = true
-		view(b, d.data, key.Start(), value.End(), edits)
+		s.view(b, d.data, key.Start(), value.End())
 	}
 	b.Byte('}')
 }
 
 // view writes data[from:to] with the edits that lie in it.
-func view(b *format.Body, data []byte, from, to int, edits []edit) {
-	for _, e := range edits {
+func (s *splice) view(b *format.Body, data []byte, from, to int) {
+	for i := range s.edits {
+		e := &s.edits[i]
 		if e.start < from || e.end > to {
 			continue
 		}
 		b.View(data[from:e.start])
-		b.Raw(e.text)
+		if e.quoted {
+			b.Quote(e.text)
+		} else {
+			b.Str(e.text)
+		}
 		from = e.end
 	}
 	b.View(data[from:to])

@@ -60,6 +60,7 @@ func (p *passthrough) usage() chat.Usage                     { return p.watcher.
 type translated struct {
 	decoder format.StreamDecoder
 	encoder format.StreamEncoder
+	names   *chat.Names // that the request's encoder had to change
 	events  []chat.Event
 	counted chat.Usage
 	err     *chat.Error
@@ -67,15 +68,15 @@ type translated struct {
 
 func (t *translated) event(dst []byte, ev sse.Event) ([]byte, format.Mark, error) {
 	events, err := t.decoder.Decode(t.events[:0], ev)
-	t.events = events
-	dst, mark := t.encode(dst, events)
+	t.events = t.names.RestoreEvents(events)
+	dst, mark := t.encode(dst, t.events)
 	return dst, mark, err
 }
 
 func (t *translated) finish(dst []byte) ([]byte, format.Mark, error) {
 	events, err := t.decoder.Finish(t.events[:0])
-	t.events = events
-	dst, mark := t.encode(dst, events)
+	t.events = t.names.RestoreEvents(events)
+	dst, mark := t.encode(dst, t.events)
 	return dst, mark, err
 }
 

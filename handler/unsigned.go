@@ -44,7 +44,7 @@ func (s *splice) unsign(id format.ID, root tape.Value) {
 			for part := range content.Get("parts").Elements {
 				for _, name := range []string{"thoughtSignature", "thought_signature"} {
 					if old := part.Get(name); old.Kind() == tape.String {
-						s.replace(old, []byte(placeholder))
+						s.replace(old, placeholder)
 					}
 				}
 			}
@@ -68,7 +68,7 @@ func (s *splice) cutElements(list tape.Value, drop func(tape.Value) bool) {
 		return
 	}
 	if kept == 0 {
-		s.replace(list, []byte(`[{"type":"text","text":"."}]`))
+		s.replace(list, `[{"type":"text","text":"."}]`)
 		return
 	}
 	// A run of dropped elements goes with the comma behind it, the last one with
@@ -82,14 +82,14 @@ func (s *splice) cutElements(list tape.Value, drop func(tape.Value) bool) {
 				from = e.Start()
 			}
 		case from >= 0:
-			s.cut(from, e.Start(), nil)
+			s.cut(from, e.Start())
 			from, end = -1, e.End()
 		default:
 			end = e.End()
 		}
 	}
 	if from >= 0 {
-		s.cut(end, list.End()-1, nil)
+		s.cut(end, list.End()-1)
 	}
 }
 

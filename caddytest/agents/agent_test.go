@@ -26,6 +26,9 @@ type agent struct {
 	run func(t *testing.T, w workspace, url string) string
 }
 
+// secret is the key that an agent sends. The gateway takes any and forwards none.
+const secret = "dummy-key-of-the-agent"
+
 // The work: one file has a mistake, the other one shows the right word.
 const (
 	task     = "The greeting in greeting.txt is misspelt; names.txt has the right word. Correct and check it."

@@ -34,7 +34,7 @@ func TestClaudeCode(t *testing.T) {
 			out := w.run(t, []string{
 				"CLAUDE_CONFIG_DIR=" + filepath.Join(w.home, "claude"),
 				"ANTHROPIC_BASE_URL=" + url,
-				"ANTHROPIC_AUTH_TOKEN=dummy-token",
+				"ANTHROPIC_AUTH_TOKEN=" + secret,
 				"ANTHROPIC_MODEL=" + model,
 				"ANTHROPIC_DEFAULT_HAIKU_MODEL=" + model, // for titles and the like
 				"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",

@@ -59,7 +59,7 @@ func TestCodex(t *testing.T) {
 			write(t, filepath.Join(home, "config.toml"), fmt.Sprintf(codexConfig, url))
 			// Its sandbox needs rights that containers seldom have. All commands
 			// are those of the script.
-			out := w.run(t, []string{"CODEX_HOME=" + home, "GATEWAY_KEY=dummy-key"},
+			out := w.run(t, []string{"CODEX_HOME=" + home, "GATEWAY_KEY=" + secret},
 				binary, "exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", "--json", task)
 			return lastCodexMessage(t, out)
 		},

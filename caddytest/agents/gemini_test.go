@@ -51,7 +51,7 @@ func TestGeminiCLI(t *testing.T) {
 		run: func(t *testing.T, w workspace, url string) string {
 			write(t, filepath.Join(w.home, ".gemini", "settings.json"), geminiSettings)
 			out := w.run(t, []string{
-				"GEMINI_API_KEY=dummy-key",
+				"GEMINI_API_KEY=" + secret,
 				"GOOGLE_GEMINI_BASE_URL=" + url,
 				"GEMINI_CLI_TRUST_WORKSPACE=true",
 			}, node, script, "--model", model, "--output-format", "json", "--approval-mode", "yolo", "--prompt", task)

@@ -4,6 +4,7 @@ package agents
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,7 +57,7 @@ func (m *model) answer(r *provider.Request) provider.Step {
 	heard, err := read(m.format, r)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil {
+	if err = errors.Join(err, checkSecrets(r)); err != nil {
 		return m.stop(err)
 	}
 	if len(heard.tools) == 0 && len(heard.rounds) == 0 {
@@ -81,6 +82,19 @@ func (m *model) answer(r *provider.Request) provider.Step {
 		return m.stop(fmt.Errorf("step %d: %w", len(heard.rounds)+1, err))
 	}
 	return next
+}
+
+// checkSecrets checks that nothing the agent sent as its key has come through.
+func checkSecrets(r *provider.Request) error {
+	for name, values := range r.Header {
+		if strings.Contains(strings.Join(values, " "), secret) {
+			return fmt.Errorf("the agent's key was sent to the upstream as %s", name)
+		}
+	}
+	if strings.Contains(r.Path, secret) {
+		return errors.New("the agent's key was sent to the upstream in the query")
+	}
+	return nil
 }
 
 // stop notes a fault and ends the agent's work. The caller holds mu.

@@ -86,8 +86,11 @@ var readers = map[string]func(*transcript, *provider.Request) error{
 // read reads a request in the format of the upstream, and checks it as the vendor
 // would.
 func read(format string, r *provider.Request) (*transcript, error) {
-	if err := provider.Check(r); err != nil || string(r.Format()) != format {
-		return nil, fmt.Errorf("a request of format %s, want %s: %w", r.Format(), format, err)
+	if got := string(r.Format()); got != format {
+		return nil, fmt.Errorf("got a request of format %s, want %s", got, format)
+	}
+	if err := provider.Check(r); err != nil {
+		return nil, fmt.Errorf("checking a request of format %s: %w", format, err)
 	}
 	t := new(transcript)
 	if err := readers[format](t, r); err != nil {

@@ -82,7 +82,7 @@ func checkChatContent(c *checker, role string, content any) {
 		types = "text refusal"
 	}
 	for _, part := range parts {
-		switch kind := c.oneOf("a part of a "+role+" message", part["type"], types); kind {
+		switch kind := c.oneOf("a part of a message of the "+role, part["type"], types); kind {
 		case "text":
 			c.text("a text part", part["text"])
 		case "image_url":

@@ -77,7 +77,7 @@ func checkResponsesParts(c *checker, role string, parts []map[string]any) {
 		types = "output_text refusal"
 	}
 	for _, part := range parts {
-		switch c.oneOf("a part of a "+role+" message", part["type"], types) {
+		switch c.oneOf("a part of a message of the "+role, part["type"], types) {
 		case "input_text", "output_text":
 			c.text("a text part", part["text"])
 		case "input_image":

@@ -37,6 +37,7 @@ func (e *requestEncoder) settleOutput() {
 	out := &e.r.Output
 	switch {
 	case out.Kind == chat.OutputText:
+		e.output.form = outputFree
 		return
 	case out.Kind == chat.OutputJSONObject || out.Schema == nil:
 		e.output.form = outputWords

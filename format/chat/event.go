@@ -70,7 +70,8 @@ type Event struct {
 	// Name is the name of the called tool.
 	Name Literal
 	Text Literal
-	// Origin is the format that made a signature.
+	// Origin is the format that made a signature. That of the EventBlockStart of a
+	// tool call says that a signature follows.
 	Origin string
 	// Citation is what a DeltaCitation brings.
 	Citation *Citation

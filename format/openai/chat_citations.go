@@ -1,6 +1,9 @@
 package openai
 
 import (
+	"bytes"
+	"unicode/utf8"
+
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -85,4 +88,31 @@ func dropOnce(report *chat.Report, path string) {
 		}
 	}
 	report.Drop(path)
+}
+
+// charactersOf counts the characters of a text that is escaped and without quotes.
+// It does not allocate.
+func charactersOf(text []byte) (n int) {
+	for {
+		escape := bytes.IndexByte(text, '\\')
+		if escape < 0 {
+			return n + utf8.RuneCount(text)
+		}
+		n += utf8.RuneCount(text[:escape]) + 1
+		text = text[escape:]
+		length := 2
+		if len(text) > 1 && text[1] == 'u' {
+			length = 6
+			if len(text) >= 12 && highSurrogate(text) && text[6] == '\\' && text[7] == 'u' {
+				length = 12
+			}
+		}
+		text = text[min(length, len(text)):]
+	}
+}
+
+// highSurrogate says that a \u escape is the first half of a pair.
+func highSurrogate(escape []byte) bool {
+	return (escape[2] == 'd' || escape[2] == 'D') &&
+		(escape[3] == '8' || escape[3] == '9' || escape[3]|0x20 == 'a' || escape[3]|0x20 == 'b')
 }

@@ -74,10 +74,10 @@ func TestStripUsageOfStreams(t *testing.T) {
 		if after.err != nil || withoutUsage(before.events.String()) != withoutUsage(after.events.String()) {
 			t.Errorf("the stream changed: %v\nbefore:\n%s\nafter:\n%s", after.err, before.events.String(), after.events.String())
 		}
-		for _, raw := range split(t, []byte(got)) {
-			data := bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(raw), []byte("data:")))
-			if bytes.HasPrefix(data, []byte("{")) && parse(t, string(data)).Get("usage").Exists() {
-				t.Errorf("usage is left: %s", data)
+		scanner := sse.NewScanner(strings.NewReader(got), 0)
+		for ev, err := scanner.Next(); err == nil; ev, err = scanner.Next() {
+			if bytes.HasPrefix(ev.Data, []byte("{")) && parse(t, string(ev.Data)).Get("usage").Exists() {
+				t.Errorf("usage is left: %s", ev.Data)
 			}
 		}
 	})

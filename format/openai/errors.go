@@ -156,6 +156,7 @@ var types = map[string]chat.ErrorKind{
 	"timeout_error":                chat.ErrTimeout,
 	"engine_overloaded_error":      chat.ErrOverloaded,
 	"exceeded_current_quota_error": chat.ErrQuota,
+	"exceed_context_size_error":    chat.ErrContextTooLong, // llama.cpp
 }
 
 // generalTypes are the types of errors that say less than the status.
@@ -192,11 +193,23 @@ func kindOf(status int, e *chat.Error) chat.ErrorKind {
 	return chat.ErrServer
 }
 
-// tooLong recognises the words of servers that have no code for a prompt that is
-// too long.
+// tooLongWords are the words of servers that have no code for a prompt that is too
+// long: vLLM and Mistral, TGI, llama.cpp, Anthropic behind a gateway.
+var tooLongWords = []string{
+	"maximum context length", "context window", "`inputs` tokens + `max_new_tokens`", "available context size", "prompt is too long",
+}
+
+// tooLong recognises such an error by its words.
 func tooLong(status int, message string) bool {
-	return (status == 0 || status == http.StatusBadRequest) &&
-		(strings.Contains(message, "maximum context length") || strings.Contains(message, "context window"))
+	if status != 0 && status != http.StatusBadRequest && status != http.StatusRequestEntityTooLarge && status != http.StatusUnprocessableEntity {
+		return false
+	}
+	for _, words := range tooLongWords {
+		if strings.Contains(message, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // words are the status, the type and the code of a kind of errors. An empty code

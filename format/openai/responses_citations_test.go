@@ -86,12 +86,14 @@ func TestResponsesCitationsInOrder(t *testing.T) {
 		{"too late", []chat.Event{start, begin(0, chat.Text), text(0), stop(0), cite(0), finish, end}, opened + "output_text.delta:0/0 " + done},
 		{"of no address", []chat.Event{start, begin(0, chat.Text), nowhere, stop(0), finish, end}, "created in_progress completed"},
 		{
-			"of a second text", []chat.Event{start, begin(0, chat.Text), text(0), stop(0), begin(1, chat.Text), text(1), cite(1), stop(1), finish, end},
+			"of a second text",
+			[]chat.Event{start, begin(0, chat.Text), text(0), stop(0), begin(1, chat.Text), text(1), cite(1), stop(1), finish, end},
 			opened + "output_text.delta:0/0 output_text.done:0/0 content_part.done:0/0 content_part.added:0/1 output_text.delta:0/1 output_text.annotation.added:0/1 " +
 				"output_text.done:0/1 content_part.done:0/1 output_item.done:0 completed",
 		},
 		{
-			"of a call", []chat.Event{start, begin(0, chat.ToolUse), cite(0), stop(0), finish, end},
+			"of a call",
+			[]chat.Event{start, begin(0, chat.ToolUse), cite(0), stop(0), finish, end},
 			"created in_progress output_item.added:0 function_call_arguments.delta:0 function_call_arguments.done:0 output_item.done:0 completed",
 		},
 	} {

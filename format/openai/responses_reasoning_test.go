@@ -96,15 +96,18 @@ func TestResponsesSignatureBeforeItsCall(t *testing.T) {
 		{"at once", []chat.Event{begin, signature, arguments, stop, finish, end}, opened + "output_item.added:0 output_item.done:0 output_item.added:1 " + called},
 		{"behind the arguments", []chat.Event{begin, arguments, signature, stop, finish, end}, opened + "output_item.added:0 output_item.done:0 output_item.added:1 " + called},
 		{
-			"never", []chat.Event{begin, arguments, stop, finish, end},
+			"never",
+			[]chat.Event{begin, arguments, stop, finish, end},
 			opened + "output_item.added:0 function_call_arguments.delta:0 function_call_arguments.done:0 output_item.done:0 completed",
 		},
 		{
-			"never, and the call has no end", []chat.Event{begin, finish, end},
+			"never, and the call has no end",
+			[]chat.Event{begin, finish, end},
 			opened + "output_item.added:0 function_call_arguments.delta:0 function_call_arguments.done:0 output_item.done:0 completed",
 		},
 		{
-			"another call comes first", []chat.Event{begin, next, signature, stop, finish, end},
+			"another call comes first",
+			[]chat.Event{begin, next, signature, stop, finish, end},
 			opened + "output_item.added:0 output_item.added:1 function_call_arguments.delta:0 function_call_arguments.done:0 output_item.done:0 " + called,
 		},
 	} {
@@ -147,5 +150,31 @@ func TestResponsesSignaturesThatStray(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestResponsesSignatureOfACompatibleServer shows that a call which Google's
+// OpenAI-compatible endpoint has signed keeps its signature for a client of this
+// format.
+func TestResponsesSignatureOfACompatibleServer(t *testing.T) {
+	d, e := Chat{}.NewStreamDecoder(), Responses{}.NewStreamEncoder(exchange())
+	var out []byte
+	for _, data := range []string{
+		`{"id":"x","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"c2ln"}}}]},"finish_reason":null}]}`,
+		`{"id":"x","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}`,
+		`[DONE]`,
+	} {
+		events, err := d.Decode(nil, event(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range events {
+			out = e.Encode(out, &events[i])
+		}
+	}
+	checkResponseEvents(t, out)
+	back := decodeResponses(t, `{"input":`+finalOutput(t, out)+`}`)
+	if b := back.Turns[0].Blocks; len(b) != 1 || b[0].Kind != chat.ToolUse || !b[0].Signature.Is("c2ln") || b[0].Origin != originGemini {
+		t.Errorf("got %+v from %s", b, out)
 	}
 }

@@ -71,6 +71,7 @@ var responsesFields = func() map[string]responsesField {
 		"user":                 shared(later(func(d *requestDecoder) *tape.Value { return &d.user })),
 		"service_tier":         shared(text(func(d *requestDecoder) *chat.Literal { return &d.r.ServiceTier })),
 		"store":                shared(truth(func(d *requestDecoder, b chat.Bool) { d.r.Store = b })),
+		"truncation":           (*responsesDecoder).truncation,
 		"previous_response_id": (*responsesDecoder).stateful,
 		"conversation":         (*responsesDecoder).stateful,
 		"background":           (*responsesDecoder).stateful,
@@ -126,10 +127,15 @@ func (d *responsesDecoder) request(doc tape.Value) error {
 // fewEchoes is how many fields most requests have that answers repeat.
 const fewEchoes = 8
 
-// echo keeps a field that answers repeat.
+// echo keeps a field that answers repeat: the first of those with a name.
 func (d *responsesDecoder) echo(field string, value chat.Raw) {
 	if d.r.Echo == nil {
 		d.r.Echo = make([]chat.Field, 0, fewEchoes)
+	}
+	for i := range d.r.Echo {
+		if d.r.Echo[i].Name == field {
+			return
+		}
 	}
 	d.r.Echo = append(d.r.Echo, chat.Field{Name: field, Value: value})
 }
@@ -175,6 +181,15 @@ func (d *responsesDecoder) stateful(field string, v tape.Value) error {
 	}
 	return chat.Invalid(field, "the field "+field+" works only with a model whose upstream speaks OpenAI's Responses format; "+
 		"leave it out and send the whole conversation as input, or use another model")
+}
+
+// truncation keeps what is to happen to a conversation that is too long, unless it
+// is the default: nothing.
+func (d *responsesDecoder) truncation(field string, v tape.Value) error {
+	if !v.Is("disabled") {
+		d.extra(field, v)
+	}
+	return nil
 }
 
 // include reads what the answer is to hold besides the usual.

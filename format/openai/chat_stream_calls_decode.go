@@ -167,7 +167,7 @@ func (d *chatStreamDecoder) begin(dst []chat.Event, t *streamTool) []chat.Event 
 	t.block = d.blocks
 	d.blocks++
 	d.has.tools = true
-	dst = append(dst, chat.Event{Kind: chat.EventBlockStart, Index: t.block, Block: chat.ToolUse, ID: t.id, Name: t.name})
+	dst = append(dst, chat.Event{Kind: chat.EventBlockStart, Index: t.block, Block: chat.ToolUse, ID: t.id, Name: t.name, Origin: t.maker})
 	if t.signature != nil {
 		dst = append(dst, chat.Event{Kind: chat.EventDelta, Index: t.block, Delta: chat.DeltaSignature, Text: t.signature, Origin: t.maker})
 	}

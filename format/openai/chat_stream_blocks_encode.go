@@ -1,12 +1,6 @@
 package openai
 
-import (
-	"bytes"
-	"strconv"
-	"unicode/utf8"
-
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
-)
+import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 
 // maxHeldInput is how much free text a tool can be called with, in bytes.
 const maxHeldInput = 4 << 20
@@ -30,52 +24,6 @@ func (e *chatStreamEncoder) blockStart(dst []byte, ev *chat.Event) []byte {
 		return e.toolStart(dst, b, ev)
 	}
 	return dst
-}
-
-// toolStart appends the begin of a tool call.
-func (e *chatStreamEncoder) toolStart(dst []byte, b *streamBlock, ev *chat.Event) []byte {
-	e.has.tools = true
-	b.tool = e.tools
-	e.tools++
-	if e.hidden(b) {
-		return dst
-	}
-	tool := calledTool(e.x, ev.Name)
-	if e.x.LegacyFunctions {
-		dst = e.begin(dst, `"function_call":{"name":`)
-		dst = append(dst, tool.name...)
-		dst = append(dst, `,"arguments":""}`...)
-		return e.close(dst)
-	}
-	dst = e.beginCall(dst, b)
-	dst = append(dst, `,"id":`...)
-	if ev.ID.Empty() {
-		dst = append(dst, madeID([]byte(e.x.RequestID), ev.Name, b.tool)...)
-	} else {
-		dst = append(dst, ev.ID...)
-	}
-	if b.custom = tool.custom; b.custom {
-		dst = append(dst, `,"type":"custom","custom":{"name":`...)
-		dst = append(dst, tool.name...)
-		dst = append(dst, `,"input":""}}]`...)
-		return e.close(dst)
-	}
-	dst = append(dst, `,"type":"function","function":{"name":`...)
-	dst = append(dst, tool.name...)
-	dst = append(dst, `,"arguments":""}}]`...)
-	return e.close(dst)
-}
-
-// beginCall appends a chunk up to the number of a call.
-func (e *chatStreamEncoder) beginCall(dst []byte, b *streamBlock) []byte {
-	dst = e.begin(dst, `"tool_calls":[{"index":`)
-	return strconv.AppendInt(dst, int64(b.tool), 10)
-}
-
-// hidden says that a call cannot be told: clients that know functions only can
-// be told one.
-func (e *chatStreamEncoder) hidden(b *streamBlock) bool {
-	return e.x.LegacyFunctions && b.tool > 0
 }
 
 // delta appends a piece of a block.
@@ -193,35 +141,6 @@ func (e *chatStreamEncoder) cite(b *streamBlock, c *chat.Citation) {
 	b.citations = append(b.citations, chat.Citation{URL: clone(c.URL), Title: clone(c.Title), Start: c.Start, End: c.End})
 }
 
-// arguments appends a piece of a call's arguments.
-func (e *chatStreamEncoder) arguments(dst []byte, b *streamBlock, piece chat.Literal) []byte {
-	switch {
-	case !b.open, b.kind != chat.ToolUse, e.hidden(b), piece.Empty():
-		return dst
-	case b.custom && len(b.held)+len(piece) > maxHeldInput:
-		e.ended = true
-		return appendStreamError(dst, chat.BadAnswer("the upstream calls a tool with too much text"))
-	case b.custom:
-		b.hold(piece)
-		return dst
-	}
-	b.filled = true
-	if e.x.LegacyFunctions {
-		dst = e.begin(dst, `"function_call":{"arguments":`)
-		dst = append(dst, piece...)
-		dst = append(dst, '}')
-		return e.close(dst)
-	}
-	dst = e.beginCall(dst, b)
-	dst = append(dst, `,"function":{"arguments":`...)
-	dst = append(dst, piece...)
-	dst = append(dst, `}}]`...)
-	return e.close(dst)
-}
-
-// noArguments is an object without members.
-var noArguments = chat.Literal(`"{}"`)
-
 // blockStop appends what is told at the end of a block.
 func (e *chatStreamEncoder) blockStop(dst []byte, i int) []byte {
 	b := e.block(i)
@@ -240,19 +159,6 @@ func (e *chatStreamEncoder) blockStop(dst []byte, i int) []byte {
 	}
 	*b = streamBlock{kind: b.kind, tool: b.tool}
 	return dst
-}
-
-// input appends the free text that a tool is called with.
-func (e *chatStreamEncoder) input(dst []byte, b *streamBlock) []byte {
-	input := chat.Literal(appendInput(nil, chat.Arguments{Text: closed(b.held)}))
-	if input.Empty() {
-		return dst
-	}
-	dst = e.beginCall(dst, b)
-	dst = append(dst, `,"custom":{"input":`...)
-	dst = append(dst, input...)
-	dst = append(dst, `}}]`...)
-	return e.close(dst)
 }
 
 // detail keeps the reasoning that the client is to carry for the stream's end.
@@ -303,31 +209,4 @@ func closed(open []byte) chat.Literal {
 		return nil
 	}
 	return append(open, '"')
-}
-
-// charactersOf counts the characters of a text that is escaped and without quotes.
-// It does not allocate.
-func charactersOf(text []byte) (n int) {
-	for {
-		escape := bytes.IndexByte(text, '\\')
-		if escape < 0 {
-			return n + utf8.RuneCount(text)
-		}
-		n += utf8.RuneCount(text[:escape]) + 1
-		text = text[escape:]
-		length := 2
-		if len(text) > 1 && text[1] == 'u' {
-			length = 6
-			if len(text) >= 12 && highSurrogate(text) && text[6] == '\\' && text[7] == 'u' {
-				length = 12
-			}
-		}
-		text = text[min(length, len(text)):]
-	}
-}
-
-// highSurrogate says that a \u escape is the first half of a pair.
-func highSurrogate(escape []byte) bool {
-	return (escape[2] == 'd' || escape[2] == 'D') &&
-		(escape[3] == '8' || escape[3] == '9' || escape[3]|0x20 == 'a' || escape[3]|0x20 == 'b')
 }
