@@ -18,7 +18,7 @@ func (e *requestEncoder) medium(b *chat.Block) {
 		mediaType = sniff(strings.ToLower(mediaType), s.Data)
 	}
 	image := b.Kind == chat.Image || s.Kind == chat.SourceBase64 && imageTypes[mediaType]
-	if b.Detail != nil {
+	if b.Detail != nil && !b.Detail.Is("auto") {
 		e.drop("detail")
 	}
 	switch {

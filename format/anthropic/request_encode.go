@@ -17,7 +17,7 @@ const maxUser = 256
 // EncodeRequest implements format.RequestCodec.
 func (Messages) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (chat.Report, error) {
 	e := requestEncoder{b: b, r: r, to: to, own: r.Format == origin}
-	e.refuseMany()
+	e.single()
 	e.planTurns()
 	if e.err != nil {
 		return e.report, e.err
@@ -125,10 +125,10 @@ func (e *requestEncoder) refuse(param, what string) {
 	}
 }
 
-// refuseMany refuses a request for several answers.
-func (e *requestEncoder) refuseMany() {
+// single reports a request for several answers: the format has one.
+func (e *requestEncoder) single() {
 	if n, ok := e.r.N.Int(); ok && n > 1 {
-		e.refuse("n", "a request for more than one answer")
+		e.lose("n")
 	}
 }
 
@@ -234,7 +234,7 @@ func (e *requestEncoder) identity() {
 // meaningful are the fields of other formats without which a request means
 // something else.
 var meaningful = map[string]bool{
-	"audio": true, "modalities": true, "prediction": true, "web_search_options": true, "cachedContent": true,
+	"tools[].format": true, "audio": true, "modalities": true, "prediction": true, "web_search_options": true, "cachedContent": true,
 }
 
 // others restores the fields of a request that came in this very format, and

@@ -43,17 +43,24 @@ func appendHead(dst []byte, id chat.Literal, x *chat.Exchange) []byte {
 	return chat.AppendQuoted(dst, x.Model)
 }
 
-// appendID appends the id of an answer, made from the upstream's own.
+// appendID appends the id of an answer, made from the upstream's own. Clients such
+// as Claude Code take answers of the same id for one message, and some servers
+// number their answers in a small range or not at all: a short id is completed by
+// the request's.
 func appendID(dst []byte, id chat.Literal, x *chat.Exchange) []byte {
-	const prefix = "msg_"
-	switch {
-	case id.Empty():
-		return chat.AppendQuoted(dst, prefix+strings.TrimPrefix(x.RequestID, prefix))
-	case bytes.HasPrefix(id.Inner(), []byte(prefix)):
+	const prefix, unique = "msg_", 20
+	own := id.Inner()
+	if bytes.HasPrefix(own, []byte(prefix)) {
 		return append(dst, id...)
 	}
 	dst = append(dst, `"`+prefix...)
-	dst = append(dst, id.Inner()...)
+	dst = append(dst, own...)
+	if len(own) < unique {
+		if len(own) > 0 {
+			dst = append(dst, '_')
+		}
+		dst = chat.AppendEscaped(dst, strings.TrimPrefix(x.RequestID, prefix))
+	}
 	return append(dst, '"')
 }
 

@@ -89,7 +89,7 @@ func TestEncodeForeignAnswers(t *testing.T) {
 		want   string // id, content and stop_reason
 		report string
 	}{
-		{"id of Chat", chat.Response{ID: q("chatcmpl-1"), Blocks: []chat.Block{textOf("a")}}, `"msg_chatcmpl-1" [{"type":"text","text":"a"}] "end_turn"`, ""},
+		{"id of Chat", chat.Response{ID: q("chatcmpl-1"), Blocks: []chat.Block{textOf("a")}}, `"msg_chatcmpl-1_req-1" [{"type":"text","text":"a"}] "end_turn"`, ""},
 		{"no id", chat.Response{Blocks: []chat.Block{textOf("")}}, `"msg_req-1" [] "end_turn"`, ""},
 		{"call", chat.Response{Blocks: []chat.Block{textOf(""), tool}, Stop: chat.Stop{Reason: chat.StopToolUse}}, `"msg_req-1" [{"type":"tool_use","id":"functions_f_0_` + digest(8, []byte("functions.f:0")) + `","name":"f","input":{"a":1}}] "tool_use"`, ""},
 		{"broken call", chat.Response{Blocks: []chat.Block{broken}}, `"msg_req-1" [{"type":"tool_use","id":"functions_f_0_` + digest(8, []byte("functions.f:0")) + `","name":"f","input":{"_raw":"{\"a\""}}] "tool_use"`, "tool_calls[].arguments approximated"},

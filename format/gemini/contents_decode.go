@@ -55,16 +55,16 @@ func (d *requestDecoder) partPath(below string) string {
 }
 
 // content reads one content.
-func (d *requestDecoder) content(v tape.Value) error {
+func (d *requestDecoder) content(content tape.Value) error {
 	var role, parts tape.Value
-	err := members(v, d.path(""), func(word string, v tape.Value) error {
+	err := members(content, d.path(""), func(word string, v tape.Value) error {
 		switch word {
 		case "role":
 			role = v
 		case "parts":
 			parts = v
 		default:
-			d.extra("contents[]."+word, v)
+			d.unknown("contents[].", content, word, v)
 		}
 		return nil
 	})

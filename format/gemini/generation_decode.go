@@ -10,9 +10,9 @@ import (
 )
 
 // generation reads what shapes the answer.
-func (d *requestDecoder) generation(v tape.Value) error {
+func (d *requestDecoder) generation(config tape.Value) error {
 	var mime, jsonSchema, ownSchema tape.Value
-	err := members(v, "generationConfig", func(word string, v tape.Value) error {
+	err := members(config, "generationConfig", func(word string, v tape.Value) error {
 		switch word {
 		case "maxOutputTokens":
 			// 0 is the default of protobuf: not set.
@@ -60,7 +60,7 @@ func (d *requestDecoder) generation(v tape.Value) error {
 			}
 			d.extra("generationConfig.responseModalities", v)
 		default:
-			d.extra("generationConfig."+word, v)
+			d.unknown("generationConfig.", config, word, v)
 		}
 		return nil
 	})
@@ -96,10 +96,10 @@ func (d *requestDecoder) stop(v tape.Value) error {
 
 // thinking reads how much the model is to reason. That the client wants to see
 // the thoughts, and nothing else, does not switch reasoning on.
-func (d *requestDecoder) thinking(v tape.Value) error {
+func (d *requestDecoder) thinking(config tape.Value) error {
 	const path = "generationConfig.thinkingConfig"
 	r := &d.r.Reasoning
-	return members(v, path, func(word string, v tape.Value) error {
+	return members(config, path, func(word string, v tape.Value) error {
 		switch word {
 		case "includeThoughts":
 			if v.Bool() {
@@ -124,7 +124,7 @@ func (d *requestDecoder) thinking(v tape.Value) error {
 				return mustBe(path+".thinkingLevel", "MINIMAL, LOW, MEDIUM or HIGH")
 			}
 		default:
-			d.extra(path+"."+word, v)
+			d.unknown(path+".", config, word, v)
 		}
 		return nil
 	})

@@ -24,7 +24,7 @@ func documentText(b *chat.Block) chat.Literal {
 // part.
 func (e *requestEncoder) medium(b *chat.Block) {
 	s := &b.Source
-	if b.Detail != nil {
+	if b.Detail != nil && !b.Detail.Is("auto") {
 		e.drop("detail")
 	}
 	switch s.Kind {

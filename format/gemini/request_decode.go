@@ -57,7 +57,7 @@ func (d *requestDecoder) request(doc tape.Value) error {
 		if !present(value) {
 			continue
 		}
-		if err := d.field(field, value); err != nil {
+		if err := d.field(doc, field, value); err != nil {
 			return err
 		}
 	}
@@ -67,8 +67,8 @@ func (d *requestDecoder) request(doc tape.Value) error {
 	return nil
 }
 
-// field reads a field of the request.
-func (d *requestDecoder) field(field string, v tape.Value) error {
+// field reads a field of the request, which is doc.
+func (d *requestDecoder) field(doc tape.Value, field string, v tape.Value) error {
 	switch field {
 	case "contents":
 		return d.readContents(v)
@@ -85,9 +85,24 @@ func (d *requestDecoder) field(field string, v tape.Value) error {
 	case "model", "stream":
 		// The path says it; some clients repeat it.
 		return nil
-	default:
+	case "cachedContent", "safetySettings", "labels", "store":
 		d.extra(field, v)
 		return nil
+	default:
+		d.unknown("", doc, field, v)
+		return nil
+	}
+}
+
+// unknown keeps a member of an object that this package knows nothing about, by
+// the name that the client gave it: it is the client that is told of its loss.
+// word is that name in camel case, below the path of the object with its dot.
+func (d *requestDecoder) unknown(below string, object tape.Value, word string, v tape.Value) {
+	for key := range object.Members {
+		if string(canonical(key)) == word {
+			d.extra(below+string(unescaped(key.Literal())), v)
+			return
+		}
 	}
 }
 

@@ -168,7 +168,7 @@ func (e *requestEncoder) identity() {
 // meaningful are the fields of other formats without which a request means
 // something else.
 var meaningful = map[string]bool{
-	"audio": true, "modalities": true, "prediction": true, "web_search_options": true,
+	"tools[].format": true, "audio": true, "modalities": true, "prediction": true, "web_search_options": true,
 }
 
 // others restores the fields of a request that came in this very format, below a

@@ -69,11 +69,11 @@ func (d *requestDecoder) functions(v tape.Value) error {
 }
 
 // function reads the declaration of a function.
-func (d *requestDecoder) function(v tape.Value) error {
+func (d *requestDecoder) function(declaration tape.Value) error {
 	path := "tools[].functionDeclarations[" + strconv.Itoa(len(d.r.Tools)) + "]"
 	var t chat.Tool
 	var own tape.Value
-	err := members(v, path, func(word string, v tape.Value) error {
+	err := members(declaration, path, func(word string, v tape.Value) error {
 		switch word {
 		case "name":
 			t.Name = v.Literal()
@@ -90,7 +90,7 @@ func (d *requestDecoder) function(v tape.Value) error {
 		case "parameters":
 			own = v
 		default:
-			d.extra("tools[]."+word, v)
+			d.unknown("tools[].", declaration, word, v)
 		}
 		return nil
 	})
@@ -109,29 +109,29 @@ func (d *requestDecoder) function(v tape.Value) error {
 }
 
 // toolConfig reads which functions may or must be called.
-func (d *requestDecoder) toolConfig(v tape.Value) error {
-	return members(v, "toolConfig", func(word string, v tape.Value) error {
+func (d *requestDecoder) toolConfig(config tape.Value) error {
+	return members(config, "toolConfig", func(word string, v tape.Value) error {
 		if word == "functionCallingConfig" {
 			return d.calling(v)
 		}
-		d.extra("toolConfig."+word, v)
+		d.unknown("toolConfig.", config, word, v)
 		return nil
 	})
 }
 
 // calling reads the mode of calling functions, and which ones.
-func (d *requestDecoder) calling(v tape.Value) error {
+func (d *requestDecoder) calling(config tape.Value) error {
 	const path = "toolConfig.functionCallingConfig"
 	var mode, allowed tape.Value
 	var names []chat.Literal
-	err := members(v, path, func(word string, v tape.Value) error {
+	err := members(config, path, func(word string, v tape.Value) error {
 		switch word {
 		case "mode":
 			mode = v
 		case "allowedFunctionNames":
 			allowed = v
 		default:
-			d.extra(path+"."+word, v)
+			d.unknown(path+".", config, word, v)
 		}
 		return nil
 	})

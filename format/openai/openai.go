@@ -67,9 +67,11 @@ func clone(l chat.Literal) chat.Literal { return append(chat.Literal(nil), l...)
 // digest returns n hexadecimal digits that depend on all the parts.
 func digest(n int, parts ...[]byte) string {
 	h := sha256.New()
-	for _, p := range parts {
+	for i, p := range parts {
+		if i > 0 {
+			h.Write([]byte{0})
+		}
 		h.Write(p)
-		h.Write([]byte{0})
 	}
 	return hex.EncodeToString(h.Sum(nil))[:n]
 }

@@ -127,8 +127,8 @@ func (e *responsesEncoder) sampling() {
 	if len(r.Stop) > 0 {
 		e.lose("stop")
 	}
-	if n, ok := r.N.Int(); ok && n > 1 && e.err == nil {
-		e.err = chat.Invalid("n", "a request for more than one answer cannot be sent to this model, whose upstream speaks OpenAI's Responses format")
+	if n, ok := r.N.Int(); ok && n > 1 {
+		e.lose("n")
 	}
 }
 
@@ -204,7 +204,7 @@ func (e *responsesEncoder) extra() {
 		case (e.speaks() || familyField(e.r, f.Name)) && !nested(f.Name):
 			e.field(f.Name)
 			e.b.Raw(f.Value)
-		case f.Name == "tools[].format" && e.speaks(): // sent with the tool
+		case f.Name == "tools[].format" && sameFamily(e.r.Format): // sent with the tool
 		case meaningful(e.r, f.Name):
 			e.lose(f.Name)
 		default:

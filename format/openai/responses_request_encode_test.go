@@ -75,7 +75,6 @@ func TestResponsesEncodeRefuses(t *testing.T) {
 		name string
 		r    chat.Request
 	}{
-		{"several answers", chat.Request{Turns: []chat.Turn{user(textBlock("a"))}, N: chat.Number("2")}},
 		{"audio", chat.Request{Turns: []chat.Turn{user(chat.Block{Kind: chat.Audio, Source: chat.Source{Kind: chat.SourceBase64}})}}},
 		{"foreign file", chat.Request{Turns: []chat.Turn{user(chat.Block{Kind: chat.Document, Source: chat.Source{Kind: chat.SourceFile, Origin: foreign}})}}},
 		{"unknown block", chat.Request{Turns: []chat.Turn{user(chat.Block{Kind: chat.Opaque, Type: "x", Origin: foreign})}}},

@@ -88,6 +88,8 @@ var presets = []*preset{
 		// that is POST /api/v1/messages with a bearer token.
 		// https://openrouter.ai/docs/api-reference/responses-api/overview: POST
 		// /api/v1/responses, without state.
+		// https://openrouter.ai/docs/guides/best-practices/reasoning-tokens:
+		// reasoning_details go back as they came.
 		name: "openrouter",
 		url:  "https://openrouter.ai",
 		paths: []formatPath{
@@ -95,7 +97,7 @@ var presets = []*preset{
 			{format: format.AnthropicMessages, path: "/api/v1/messages"},
 			{format: format.OpenAIResponses, path: "/api/v1/responses"},
 		},
-		quirks: quirks{noDeveloperRole: true, reasoningBack: true},
+		quirks: quirks{noDeveloperRole: true, detailsBack: true},
 	},
 	{
 		// https://console.groq.com/docs/openai: base URL

@@ -17,6 +17,8 @@ type quirks struct {
 	noDeveloperRole bool
 	// reasoningBack: wants the reasoning of earlier turns back.
 	reasoningBack bool
+	// detailsBack: wants the reasoning_details of earlier turns back.
+	detailsBack bool
 	// ownSchemas: knows Gemini's own schemas only, not JSON Schema.
 	ownSchemas bool
 	// cacheMarks: takes prompt_cache_breakpoint, for the models that do.
@@ -31,6 +33,7 @@ var quirkNames = map[string]func(*quirks) *bool{
 	"no_stream_options":      func(q *quirks) *bool { return &q.noStreamOptions },
 	"no_developer_role":      func(q *quirks) *bool { return &q.noDeveloperRole },
 	"reasoning_content_back": func(q *quirks) *bool { return &q.reasoningBack },
+	"reasoning_details_back": func(q *quirks) *bool { return &q.detailsBack },
 	"gemini_schemas":         func(q *quirks) *bool { return &q.ownSchemas },
 	"cache_marks":            func(q *quirks) *bool { return &q.cacheMarks },
 }

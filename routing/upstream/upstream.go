@@ -72,6 +72,7 @@ type Upstream struct {
 	//   no_stream_options       refuses stream_options
 	//   no_developer_role       knows the role system, but not developer
 	//   reasoning_content_back  wants the reasoning_content of earlier turns back
+	//   reasoning_details_back  wants the reasoning_details of earlier turns back
 	//   gemini_schemas          knows Gemini's own schemas, but not JSON Schema
 	//   cache_marks             takes prompt_cache_breakpoint
 	//
@@ -193,12 +194,14 @@ func (u *Upstream) Target(model string) chat.Target {
 		LegacyMaxTokens:  u.quirks.legacyMaxTokens,
 		NoStreamOptions:  u.quirks.noStreamOptions,
 		ReasoningContent: u.quirks.reasoningBack,
+		ReasoningDetails: u.quirks.detailsBack,
 		OwnSchemas:       u.quirks.ownSchemas,
 		CacheMarks:       u.quirks.cacheMarks,
 		Can:              capability.Of(model),
 	}
 	if u.quirks.noDeveloperRole {
 		target.Can.DeveloperRole = false
+		target.Can.ChatTools = capability.ChatToolsFree // OpenAI's own rule
 	}
 	if e, ok := u.endpoints[format.AnthropicMessages]; ok {
 		target.AnthropicVersion = e.whole.Get(anthropicVersion)
