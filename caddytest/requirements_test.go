@@ -28,7 +28,7 @@ var requirements = []requirement{
 	{name: "Format detection by body", later: "the path decides; other paths belong to Caddy's next handler"},
 	{name: "Model rewrite", tests: []string{"caddytest.TestSameFormatKeepsBytes", "caddytest.TestLargeBodiesKeepBytes", "caddytest.TestCase29LongNumbersKeepTheirDigits"}},
 	{name: "Gemini", tests: []string{"caddytest.TestMatrix", "caddytest.TestGeminiArray", "format.TestMatch"}},
-	{name: "count_tokens", tests: []string{"caddytest.TestCountTokens", "caddytest.TestCountTokensEstimated", "caddytest.TestCountTokensErrors", "caddytest.TestCountTokensOff", "caddytest.TestEndpointMatrix"}},
+	{name: "count_tokens", tests: []string{"caddytest.TestCountTokens", "caddytest.TestCountTokensEstimated", "caddytest.TestCountTokensErrors", "caddytest.TestCountTokensOff", "caddytest.TestMatrix"}},
 	{name: "Embeddings / rerank / images / audio", tests: []string{"caddytest.TestEmbeddingsPassThrough", "caddytest.TestEmbeddingsOfOpenAIByGemini", "caddytest.TestEmbeddingsOfGeminiByOpenAI", "caddytest.TestEmbeddingsFailover", "caddytest.TestImages", "caddytest.TestForms", "caddytest.TestSpeech", "caddytest.TestRerank", "handler.TestReadForm", "handler.TestRawAnswersThatBreakOff"}},
 	{name: "Streaming pass-through", tests: []string{"caddytest.TestLegalOddities", "caddytest.TestEventsAreNotHeldBack", "caddytest.TestLongEventPasses", "format.TestCase36LineEndsAndComments"}},
 	{name: "Stream end marker", tests: []string{"caddytest.TestOneEndMark", "format.TestCase35EndWithoutDone"}},

@@ -111,6 +111,7 @@ func BenchmarkTranslateRequest(b *testing.B) {
 						if _, err := target.EncodeRequest(&out, decoded, chat.Target{Model: "real"}); err != nil {
 							b.Fatal(err)
 						}
+						decoded.Release()
 					}
 					b.SetBytes(int64(len(body)))
 					b.ReportAllocs()

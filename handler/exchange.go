@@ -239,7 +239,10 @@ func (x *exchange) wantsArray() bool {
 // letBodyGo frees the request's bytes: an answer is on its way, nobody needs
 // them any more, and a stream may take an hour.
 func (x *exchange) letBodyGo() {
-	x.neutral = nil
+	if x.neutral != nil {
+		x.neutral.Release()
+		x.neutral = nil
+	}
 	if x.document != nil {
 		x.document.release()
 		x.document = nil

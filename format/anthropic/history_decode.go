@@ -112,7 +112,7 @@ func (d *turnDecoder) result(b *block) error {
 	// The content is read like a turn's, but into its own memory.
 	turn := d.blocks
 	if d.contents == nil {
-		d.contents = make([]chat.Block, 0, min(cap(turn)/2+1, 1024))
+		d.contents = d.r.MakeBlocks(min(cap(turn)/2+1, 1024))
 	}
 	from := len(d.contents)
 	d.blocks = d.contents

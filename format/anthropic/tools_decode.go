@@ -17,7 +17,7 @@ func (d *requestDecoder) tools(field string, v tape.Value) error {
 	if v.Len() > maxTools {
 		return tooManyTools()
 	}
-	d.r.Tools = make([]chat.Tool, 0, v.Len())
+	d.r.Tools = d.r.MakeTools(v.Len())
 	for element := range v.Elements {
 		if err := d.addTool(element, len(d.r.Tools)); err != nil {
 			return err

@@ -63,12 +63,12 @@ func (d *requestDecoder) messages(field string, v tape.Value) error {
 	case v.Len() > maxMessages:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d messages", maxMessages))
 	}
-	d.r.Turns = make([]chat.Turn, 0, v.Len())
+	d.r.Turns = d.r.MakeTurns(v.Len())
 	blocks := 0
 	for element := range v.Elements {
 		blocks += max(element.Get("content").Len(), 1)
 	}
-	d.blocks = make([]chat.Block, 0, min(blocks, maxMessages))
+	d.blocks = d.r.MakeBlocks(min(blocks, maxMessages))
 	for element := range v.Elements {
 		if err := d.message(element); err != nil {
 			return err

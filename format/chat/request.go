@@ -82,6 +82,8 @@ type Request struct {
 	// restored when the target is of the same format family, and reported as
 	// dropped otherwise.
 	Extra []Field
+
+	memory memory
 }
 
 // Field is a named raw value of the client's own format.

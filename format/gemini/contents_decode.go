@@ -33,8 +33,8 @@ func (d *requestDecoder) readContents(v tape.Value) error {
 		return chat.Invalid("contents", fmt.Sprintf("a request has at most %d contents", maxContents))
 	}
 	d.contents = true
-	d.r.Turns = make([]chat.Turn, 0, length(v))
-	d.blocks = make([]chat.Block, 0, length(v))
+	d.r.Turns = d.r.MakeTurns(length(v))
+	d.blocks = d.r.MakeBlocks(length(v))
 	for element := range list(v).each {
 		if err := d.content(element); err != nil {
 			return err

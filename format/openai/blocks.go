@@ -6,19 +6,20 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
-// fewBlocks is how many blocks are allocated at a time: such a piece of memory
-// is just small enough to be cheap. It begins with less.
+// fewBlocks is how many blocks are taken at a time. It begins with less.
 const (
 	firstBlocks = 4
 	fewBlocks   = 64
 )
 
-// blockMemory allocates blocks in few pieces, of which each turn gets a part.
+// blockMemory hands out blocks in few pieces, of which each turn gets a part.
 // Its zero value is ready for use.
 type blockMemory struct {
-	memory []chat.Block
-	from   int // where the open part begins
-	total  int // of all parts
+	// request is whose memory the blocks are in; nil for those of an answer.
+	request *chat.Request
+	memory  []chat.Block
+	from    int // where the open part begins
+	total   int // of all parts
 	// spare takes what comes above maxBlocks, so that a hostile request costs no
 	// more memory than that.
 	spare chat.Block
@@ -38,7 +39,15 @@ func tooManyBlocks(field string) error {
 
 // expect says how many blocks are likely to come.
 func (m *blockMemory) expect(n int) {
-	m.memory = make([]chat.Block, 0, max(1, min(n, fewBlocks)))
+	m.memory = m.room(max(1, min(n, fewBlocks)))
+}
+
+// room returns memory for n blocks.
+func (m *blockMemory) room(n int) []chat.Block {
+	if m.request == nil {
+		return make([]chat.Block, 0, n)
+	}
+	return m.request.MakeBlocks(n)
 }
 
 // open begins another part.
@@ -54,11 +63,12 @@ func (m *blockMemory) add(kind chat.BlockKind) *chat.Block {
 	if len(m.memory) == cap(m.memory) {
 		part := m.memory[m.from:]
 		next := max(firstBlocks, min(2*cap(m.memory), fewBlocks), 2*len(part))
-		m.memory = append(make([]chat.Block, 0, next), part...)
+		m.memory = append(m.room(next), part...)
 		m.from = 0
 	}
-	m.memory = append(m.memory, chat.Block{})
-	b := &m.memory[len(m.memory)-1]
+	n := len(m.memory)
+	m.memory = m.memory[:n+1] // zero: it was never used
+	b := &m.memory[n]
 	b.Kind = kind
 	return b
 }

@@ -42,7 +42,8 @@ func (d *messageDecoder) messages(field string, v tape.Value) error {
 	case v.Len() > maxMessages:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d messages", maxMessages))
 	}
-	d.r.Turns = make([]chat.Turn, 0, v.Len())
+	d.r.Turns = d.r.MakeTurns(v.Len())
+	d.turn.request, d.contents.request = d.r, d.r
 	d.turn.expect(v.Len() + v.Len()/2)
 	for element := range v.Elements {
 		if err := d.message(element); err != nil {

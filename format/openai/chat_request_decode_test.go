@@ -3,6 +3,7 @@ package openai
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -114,8 +115,8 @@ func TestDecodeRequestTreatsNullAsAbsent(t *testing.T) {
 	}
 	r := decode(t, withField(strings.Join(fields, ",")+`,"unheard_of":null`))
 	want := decode(t, withMessages(`{"role":"user","content":"x"}`))
-	if got, want := fmt.Sprintf("%+v", *r), fmt.Sprintf("%+v", *want); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	if !reflect.DeepEqual(r, want) {
+		t.Errorf("got  %+v\nwant %+v", *r, *want)
 	}
 	r = decode(t, withMessages(`{"role":"assistant","content":null,"tool_calls":null,"function_call":null,"refusal":null,"name":null,"audio":null}`))
 	if len(r.Turns[0].Blocks) != 0 || len(r.Extra) != 0 {

@@ -2,7 +2,6 @@ package openai
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -18,7 +17,7 @@ func (d *requestDecoder) tools(field string, v tape.Value) error {
 	if v.Len() > maxTools {
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d tools", maxTools))
 	}
-	d.r.Tools = slices.Grow(d.r.Tools, v.Len())
+	d.r.Tools = append(d.r.MakeTools(len(d.r.Tools)+v.Len()), d.r.Tools...)
 	at := place{list: field}
 	for element := range v.Elements {
 		tool, err := d.tool(at, element)
@@ -141,7 +140,7 @@ func (d *requestDecoder) legacyFunctions() error {
 		return chat.Invalid("functions", fmt.Sprintf("a request has at most %d functions", maxTools))
 	}
 	d.r.LegacyFunctions = true
-	d.r.Tools = slices.Grow(d.r.Tools, d.functions.Len())
+	d.r.Tools = append(d.r.MakeTools(len(d.r.Tools)+d.functions.Len()), d.r.Tools...)
 	at := place{list: "functions"}
 	for element := range d.functions.Elements {
 		tool, err := decodeFunction(at, element)

@@ -34,7 +34,8 @@ func (d *responsesDecoder) input(field string, v tape.Value) error {
 	case v.Len() > maxItems:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d items", maxItems))
 	}
-	d.r.Turns = make([]chat.Turn, 0, v.Len()*2/3+1)
+	d.r.Turns = d.r.MakeTurns(v.Len()*2/3 + 1)
+	d.turn.request, d.contents.request = d.r, d.r
 	d.turn.expect(v.Len() + v.Len()/4)
 	for element := range v.Elements {
 		if err := d.item(element); err != nil {

@@ -2,7 +2,6 @@ package openai
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -65,7 +64,7 @@ func (d *responsesDecoder) addTools(field string, v tape.Value) error {
 	if v.Kind() != tape.Array {
 		return mustBe(field, "an array")
 	}
-	d.r.Tools = slices.Grow(d.r.Tools, min(v.Len(), maxTools))
+	d.r.Tools = append(d.r.MakeTools(len(d.r.Tools)+min(v.Len(), maxTools)), d.r.Tools...)
 	number := 0
 	for element := range v.Elements {
 		at := place{field, number, ""}
