@@ -36,17 +36,3 @@ func TestMemoryIsZero(t *testing.T) {
 		}
 	}
 }
-
-func TestMemoryCostsNothing(t *testing.T) {
-	r := new(Request)
-	use := func() {
-		r.memory.blocks, r.memory.turns = append(r.memory.blocks, nil)[:0], append(r.memory.turns, nil)[:0]
-		r.MakeBlocks(90)
-		r.MakeTurns(90)
-		give(&blockPools, r.memory.blocks)
-		give(&turnPools, r.memory.turns)
-	}
-	if n := testing.AllocsPerRun(1000, use); n > 0.5 {
-		t.Errorf("%v allocations", n)
-	}
-}
