@@ -97,6 +97,8 @@ func formatList(ids []format.ID) string {
 // parseGlobalOption parses the global option ai_gateway:
 //
 //	ai_gateway {
+//		data_dir <folder>               # default: ai_gateway in Caddy's data directory
+//		circuit { … }                   # defaults for all upstreams, see parseCircuit
 //		upstream <name> [<url>] { … }   # see parseUpstream
 //		model <name> { … }              # see parseModel
 //	}
@@ -108,22 +110,39 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if d.NextArg() {
 		return nil, d.ArgErr()
 	}
-	defs := newDefinitions()
+	app, defs := new(App), newDefinitions()
 	for d.NextBlock(0) {
-		switch word := d.Val(); word {
-		case "upstream", "model":
-			if err := defs.parse(d); err != nil {
-				return nil, err
-			}
-		default:
-			return nil, unknown(d, "ai_gateway option", word, "upstream", "model")
+		if err := app.parseOption(d, defs); err != nil {
+			return nil, err
 		}
 	}
 	if err := defs.checkSources(nil); err != nil {
 		return nil, err
 	}
-	app := App{Upstreams: defs.upstreams, Models: defs.models}
-	return httpcaddyfile.App{Name: "ai_gateway", Value: caddyconfig.JSON(&app, nil)}, nil
+	app.Upstreams, app.Models = defs.upstreams, defs.models
+	return httpcaddyfile.App{Name: "ai_gateway", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// parseOption parses one option of the global block; the cursor is on its name.
+func (a *App) parseOption(d *caddyfile.Dispenser, defs *definitions) (err error) {
+	switch word := d.Val(); word {
+	case "data_dir":
+		if a.DataDir != "" {
+			return d.Errf("data_dir stands twice")
+		}
+		a.DataDir, err = oneArg(d)
+		return err
+	case "circuit":
+		if a.Circuit != nil {
+			return d.Errf("circuit stands twice")
+		}
+		a.Circuit, err = parseCircuit(d)
+		return err
+	case "upstream", "model":
+		return defs.parse(d)
+	default:
+		return unknown(d, "ai_gateway option", word, "data_dir", "circuit", "upstream", "model")
+	}
 }
 
 // parseDirective parses the handler directive ai_gateway:
@@ -137,6 +156,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		heartbeat <duration>|off        # default 15s
 //		expose_headers off|basic        # default basic
 //		on_unsupported drop|error       # default drop
+//		on_all_open fail|try_best       # default fail
 //		cors <origin>...                # default none
 //		count_tokens forward|estimate|off   # default forward
 //	}
@@ -206,6 +226,9 @@ func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string
 	case "expose_headers":
 		hd.ExposeHeaders, err = oneOf(d, "off", "basic")
 		return err
+	case "on_all_open":
+		hd.OnAllOpen, err = oneOf(d, "fail", "try_best")
+		return err
 	case "cors":
 		hd.CORS = d.RemainingArgs()
 		if len(hd.CORS) == 0 {
@@ -220,7 +243,7 @@ func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string
 		return err
 	default:
 		return unknown(d, "ai_gateway option", word, "upstream", "model",
-			"max_attempts", "max_body", "timeout", "heartbeat", "expose_headers", "on_unsupported", "cors", "count_tokens")
+			"max_attempts", "max_body", "timeout", "heartbeat", "expose_headers", "on_unsupported", "on_all_open", "cors", "count_tokens")
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
@@ -16,6 +18,11 @@ import (
 //		display_name <text>
 //		vendor       <name>
 //		source       <upstream> <upstream model> [format <format>] [priority <n>] [weight <n>] [force_stream] [disabled]
+//		policy       <name> [<value>]   # default weighted; see routing.Policies
+//		mode         balanced|pinned    # default balanced
+//		active       <source>           # the source of a pinned model: <upstream>:<upstream model>[:<format>]
+//		sticky       header <name>      # keeps requests with the same value at one source
+//		retry_on_empty                  # an answer without content is a failure
 //		on_unsupported drop|error       # default: that of the site
 //		native_tools <tool>...          # server tools that may be used across formats
 //		capability   <key> <value>...   # what the upstream models can do
@@ -26,7 +33,13 @@ func (d *definitions) parseModel(disp *caddyfile.Dispenser, name string) error {
 		return disp.Errf("model takes a name and a block; %q is one value too many", disp.Val())
 	}
 	m := new(routing.Model)
+	places := make(map[string]caddyfile.Token)
 	for nesting := disp.Nesting(); disp.NextBlock(nesting); {
+		word, at := disp.Val(), disp.Token()
+		if first, ok := places[word]; ok && onceOnly(word) {
+			return errAt(at, "%s stands twice in model %q: first at %s:%d", word, name, first.File, first.Line)
+		}
+		places[word] = at
 		if err := d.modelOption(disp, m); err != nil {
 			return err
 		}
@@ -34,8 +47,39 @@ func (d *definitions) parseModel(disp *caddyfile.Dispenser, name string) error {
 	if len(m.Sources) == 0 {
 		return disp.Errf("model %q has no source; add a line such as: source openai gpt-4o", name)
 	}
+	if err := checkActive(m, name, places); err != nil {
+		return err
+	}
 	d.models[name] = m
 	return nil
+}
+
+// onceOnly says that an option of a model may stand only once, for a second one
+// would silently replace the first.
+func onceOnly(word string) bool {
+	switch word {
+	case "policy", "mode", "active", "sticky":
+		return true
+	default:
+		return false
+	}
+}
+
+// checkActive refuses a pinned model without an active source, and an active
+// source that the model does not have.
+func checkActive(m *routing.Model, name string, places map[string]caddyfile.Token) error {
+	ids := make([]string, len(m.Sources))
+	for i := range m.Sources {
+		ids[i] = m.Sources[i].ID()
+	}
+	switch {
+	case m.Active == "" && m.Mode == routing.ModePinned:
+		return errAt(places["mode"], "model %q is pinned and has no active source; add a line such as: active %s", name, ids[0])
+	case m.Active == "" || slices.Contains(ids, m.Active):
+		return nil
+	default:
+		return errAt(places["active"], "model %q has no source %q%s", name, m.Active, suggestion(m.Active, ids))
+	}
 }
 
 // modelOption parses one option of a model; the cursor is on its name.
@@ -47,6 +91,17 @@ func (d *definitions) modelOption(disp *caddyfile.Dispenser, m *routing.Model) (
 		m.Vendor, err = oneArg(disp)
 	case "disabled":
 		m.Disabled = true
+		err = noArgs(disp)
+	case "policy":
+		err = parsePolicy(disp, m)
+	case "mode":
+		m.Mode, err = oneOf(disp, routing.ModeBalanced, routing.ModePinned)
+	case "active":
+		m.Active, err = oneArg(disp)
+	case "sticky":
+		err = parseSticky(disp, m)
+	case "retry_on_empty":
+		m.RetryOnEmpty = true
 		err = noArgs(disp)
 	case "on_unsupported":
 		m.OnUnsupported, err = oneOf(disp, routing.UnsupportedDrop, routing.UnsupportedError)
@@ -63,9 +118,48 @@ func (d *definitions) modelOption(disp *caddyfile.Dispenser, m *routing.Model) (
 		m.Sources = append(m.Sources, s)
 	default:
 		err = unknown(disp, "model option", word, "display_name", "vendor", "source",
-			"on_unsupported", "native_tools", "capability", "disabled")
+			"policy", "mode", "active", "sticky", "retry_on_empty", "on_unsupported", "native_tools", "capability", "disabled")
 	}
 	return err
+}
+
+// parsePolicy parses the selection policy of a model:
+//
+//	policy <name> [<value>]
+//
+// The name may be a synonym and may have hyphens for underscores.
+func parsePolicy(disp *caddyfile.Dispenser, m *routing.Model) error {
+	if !disp.NextArg() {
+		return disp.Errf("policy needs a name; known are %s", strings.Join(routing.Policies(), ", "))
+	}
+	word := disp.Val()
+	name, ok := routing.PolicyName(word)
+	if !ok {
+		return unknown(disp, "policy", word, routing.Policies()...)
+	}
+	module, err := caddyfile.UnmarshalModule(disp, routing.PolicyNamespace+"."+name)
+	if err != nil {
+		return err
+	}
+	m.PolicyRaw = caddyconfig.JSONModuleObject(module, "policy", name, nil)
+	return nil
+}
+
+// parseSticky parses what keeps requests at one source:
+//
+//	sticky header <name>
+func parseSticky(disp *caddyfile.Dispenser, m *routing.Model) error {
+	args := disp.RemainingArgs()
+	switch {
+	case len(args) > 0 && args[0] != "header":
+		return unknown(disp, "kind of sticky key", args[0], "header")
+	case len(args) != 2:
+		return disp.Errf("sticky takes a kind and a name, such as: sticky header X-Session-Id")
+	case !httpguts.ValidHeaderFieldName(args[1]):
+		return disp.Errf("%q is no name of a header", args[1])
+	}
+	m.StickyHeader = args[1]
+	return nil
 }
 
 // parseNativeTools parses the tools of a model that its providers run.

@@ -2,7 +2,7 @@ package aigateway
 
 import (
 	"encoding/json"
-	"net/http"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,8 +16,9 @@ import (
 
 // upstreamOptions are the words of an upstream's block.
 var upstreamOptions = []string{
-	"provider", "formats", "format_url", "format_path", "credential",
-	"header", "timeout", "transport", "quirks", "disabled",
+	"provider", "formats", "format_url", "format_path", "credential", "allow_override",
+	"header", "timeout", "retries", "max_concurrency", "transport", "allow_addresses",
+	"health", "circuit", "quirks", "disabled",
 }
 
 // parseUpstream parses an upstream; the cursor is on its name:
@@ -27,17 +28,24 @@ var upstreamOptions = []string{
 //		formats     <format>...               # what it speaks, preferred first
 //		format_url  <format> <base url>       # another address for one format
 //		format_path <format> <path>           # another path for one format
-//		credential  [bearer] <token>          # or: header <name> <value>
+//		credential  [bearer] <token> [weight <n>] [id <name>]   # or: header <name> <value> …
+//		allow_override                        # a client's own key may take its place
 //		header      <name> <value>            # sent with every request
 //		timeout     connect|tls_handshake|response_header|first_content|idle|total <duration>
+//		retries     <number>                  # of the same source, 0 to 4, default 1
+//		max_concurrency <number>              # default: no limit
 //		transport   <module> { … }            # a transport of Caddy's reverse proxy
+//		allow_addresses <network>...          # link-local and the like, else refused
+//		health      { … }                     # see parseHealth
+//		circuit     off | { … }               # see parseCircuit
 //		quirks      <quirk>...                # ways in which it differs from its formats
 //		disabled
 //	}
 //
-// A credential without a kind is of the kind the preset uses.
+// A credential without a kind is of the kind the preset uses. Several share the
+// requests by weight.
 func (d *definitions) parseUpstream(disp *caddyfile.Dispenser, name string) error {
-	p := &upstreamParser{Dispenser: disp, u: new(upstream.Upstream)}
+	p := &upstreamParser{Dispenser: disp, u: new(upstream.Upstream), places: map[string]caddyfile.Token{"base_url": disp.Token()}}
 	if disp.NextArg() {
 		p.u.BaseURL = disp.Val()
 	}
@@ -60,9 +68,11 @@ func (d *definitions) parseUpstream(disp *caddyfile.Dispenser, name string) erro
 type upstreamParser struct {
 	*caddyfile.Dispenser
 	u *upstream.Upstream
-	// value is a credential whose kind the preset decides.
-	value string
-	seen  map[string]bool
+	// credentials are what the credentials are made from when the preset is known.
+	credentials []credentialLine
+	seen        map[string]bool
+	// places are where the fields of the JSON stand.
+	places map[string]caddyfile.Token
 }
 
 // option parses one option; the cursor is on its name.
@@ -70,6 +80,7 @@ func (p *upstreamParser) option(word string) error {
 	if err := p.once(word); err != nil {
 		return err
 	}
+	p.places[p.field(word)] = p.Token()
 	switch word {
 	case "provider":
 		text, err := oneArg(p.Dispenser)
@@ -83,12 +94,27 @@ func (p *upstreamParser) option(word string) error {
 		return p.perFormat(&p.u.FormatPaths)
 	case "credential":
 		return p.credential()
+	case "allow_override":
+		p.u.AllowOverride = true
+		return noArgs(p.Dispenser)
 	case "header":
-		return p.header()
+		return parseHeader(p.Dispenser, &p.u.Headers)
 	case "timeout":
 		return p.timeout()
+	case "retries", "max_concurrency":
+		return p.number(word)
 	case "transport":
 		return p.transport()
+	case "allow_addresses":
+		return p.allowAddresses()
+	case "health":
+		health, err := parseHealth(p.Dispenser)
+		p.u.Health = health
+		return err
+	case "circuit":
+		policy, err := parseCircuit(p.Dispenser)
+		p.u.Circuit = policy
+		return err
 	case "quirks":
 		return p.quirks()
 	case "disabled":
@@ -99,10 +125,40 @@ func (p *upstreamParser) option(word string) error {
 	}
 }
 
+// field is the path of the JSON field that the option at the cursor sets.
+func (p *upstreamParser) field(word string) string {
+	switch word {
+	case "credential":
+		return fmt.Sprintf("credentials[%d]", len(p.credentials))
+	case "format_url", "format_path", "header", "timeout":
+		if p.NextArg() {
+			name := p.Val()
+			p.Prev()
+			return word + "s." + name
+		}
+	}
+	return word
+}
+
+// failed makes an error of one that begins with the path of a field, and names
+// the line where that stands.
+func (p *upstreamParser) failed(name string, err error) error {
+	text, found := err.Error(), ""
+	for field := range p.places {
+		if strings.HasPrefix(text, field) && len(field) > len(found) {
+			found = field
+		}
+	}
+	if found == "" {
+		return p.Errf("upstream %q: %v", name, err)
+	}
+	return errAt(p.places[found], "upstream %q: %v", name, err)
+}
+
 // once refuses a second use of an option that can have one value only.
 func (p *upstreamParser) once(word string) error {
 	switch word {
-	case "header", "timeout", "format_url", "format_path":
+	case "credential", "header", "timeout", "format_url", "format_path":
 		return nil
 	}
 	if p.seen[word] {
@@ -164,51 +220,17 @@ func formatArg(d *caddyfile.Dispenser, arg string) (format.ID, error) {
 	return "", unknown(d, "format", arg, known...)
 }
 
-// credential parses a credential, with or without its kind.
-func (p *upstreamParser) credential() error {
-	if p.CountRemainingArgs() == 1 {
-		p.NextArg()
-		p.value = p.Val()
-		return nil
-	}
-	if !p.NextArg() {
-		return p.Errf("credential needs a value, such as: credential {env.API_KEY}")
-	}
-	raw, err := p.guest("credential", "ai_gateway.credentials.", "type")
-	if err == nil {
-		p.u.CredentialsRaw = []json.RawMessage{raw}
-	}
-	return err
-}
-
 // guest parses a module of the given namespace; the cursor is on its name.
 func (p *upstreamParser) guest(what, namespace, key string) (json.RawMessage, error) {
 	kind := p.Val()
 	if _, err := caddy.GetModule(namespace + kind); err != nil {
-		var known []string
-		for _, info := range caddy.GetModules(namespace[:len(namespace)-1]) {
-			known = append(known, info.ID.Name())
-		}
-		return nil, unknown(p.Dispenser, what, kind, known...)
+		return nil, unknown(p.Dispenser, what, kind, guestNames(namespace)...)
 	}
 	module, err := caddyfile.UnmarshalModule(p.Dispenser, namespace+kind)
 	if err != nil {
 		return nil, err
 	}
 	return caddyconfig.JSONModuleObject(module, key, kind, nil), nil
-}
-
-// header parses a header that every request gets.
-func (p *upstreamParser) header() error {
-	args := p.RemainingArgs()
-	if len(args) != 2 {
-		return p.Errf("header takes a name and a value")
-	}
-	if p.u.Headers == nil {
-		p.u.Headers = make(http.Header)
-	}
-	p.u.Headers.Add(args[0], args[1])
-	return nil
 }
 
 // timeout parses one limit.
@@ -226,6 +248,29 @@ func (p *upstreamParser) timeout() error {
 		return p.Errf("timeout %s stands twice in this upstream", kind)
 	}
 	*limits[kind] = limit
+	return nil
+}
+
+// number parses how often a source may be asked again, or how many requests may
+// be under way.
+func (p *upstreamParser) number(word string) error {
+	if word == "retries" {
+		n, err := intArg(p.Dispenser, 0, 4)
+		p.u.Retries = &n
+		return err
+	}
+	n, err := intArg(p.Dispenser, 1, 1_000_000)
+	p.u.MaxConcurrency = n
+	return err
+}
+
+// allowAddresses parses the networks that may be called although they are of a
+// kind that is refused.
+func (p *upstreamParser) allowAddresses() error {
+	p.u.AllowAddresses = p.RemainingArgs()
+	if len(p.u.AllowAddresses) == 0 {
+		return p.Errf("allow_addresses needs at least one address or network, such as 169.254.10.0/24")
+	}
 	return nil
 }
 
@@ -263,11 +308,15 @@ func (p *upstreamParser) finish(name string) error {
 	if p.u.Provider != "" && !slices.Contains(upstream.Providers(), p.u.Provider) {
 		return unknown(p.Dispenser, "provider", p.u.Provider, upstream.Providers()...)
 	}
-	if p.value != "" {
-		p.u.CredentialsRaw = []json.RawMessage{upstream.PresetCredential(preset, p.value)}
+	for i := range p.credentials {
+		raw, err := p.credentials[i].json(preset)
+		if err != nil {
+			return p.Errf("upstream %q: reading a credential: %v", name, err)
+		}
+		p.u.CredentialsRaw = append(p.u.CredentialsRaw, raw)
 	}
 	if _, err := p.u.Check(name); err != nil {
-		return p.Errf("upstream %q: %v", name, err)
+		return p.failed(name, err)
 	}
 	return nil
 }

@@ -9,16 +9,19 @@ package aigateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/admin"
 	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/demo"             // the demo upstream's transport
 	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/format/anthropic" // Anthropic Messages
 	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/format/gemini"    // Gemini
@@ -33,6 +36,15 @@ func init() { caddy.RegisterModule(new(App)) }
 // App owns the upstreams (where requests go) and the models (what clients ask
 // for). What it declares is immutable while it runs; a change is a reload.
 type App struct {
+	// DataDir is the folder in which the gateway keeps what it has observed: the
+	// state of circuits. One process uses it at a time. Default: the folder
+	// ai_gateway in Caddy's data directory.
+	DataDir string `json:"data_dir,omitempty"`
+
+	// Circuit holds the defaults for the circuits of all upstreams. Default: see its
+	// fields.
+	Circuit *upstream.CircuitPolicy `json:"circuit,omitempty"`
+
 	// Upstreams by name. A name that is also a provider preset (openai,
 	// anthropic, groq, …) needs no base URL.
 	Upstreams map[string]*upstream.Upstream `json:"upstreams,omitempty"`
@@ -40,14 +52,20 @@ type App struct {
 	// Models by the name clients ask for.
 	Models map[string]*routing.Model `json:"models,omitempty"`
 
-	ctx    caddy.Context
-	logger *zap.Logger
+	ctx        caddy.Context
+	logger     *zap.Logger
+	configured time.Time
 
 	// mu guards the definitions, which sites add to while a config is loaded.
 	mu       sync.Mutex
 	places   map[string]place
 	ready    []*upstream.Upstream // provisioned, to be cleaned up
 	snapshot func() (*routing.Snapshot, error)
+	dir      string  // of shared
+	shared   *shared // nil until somebody needs it
+
+	stop     context.CancelFunc // ends the checks
+	checkers sync.WaitGroup
 }
 
 // place is where a name was declared, and what was declared.
@@ -74,8 +92,12 @@ func (a *App) UnmarshalJSON(raw []byte) error {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
+	a.configured = time.Now()
 	a.places = make(map[string]place)
 	a.snapshot = sync.OnceValues(a.build)
+	if err := a.Circuit.Validate(); err != nil {
+		return fmt.Errorf("circuit.%w", err)
+	}
 	upstreams, models := a.Upstreams, a.Models
 	a.Upstreams, a.Models = make(map[string]*upstream.Upstream), make(map[string]*routing.Model)
 	return a.Declare("the app's config (apps/ai_gateway)", upstreams, models)
@@ -107,9 +129,15 @@ func (a *App) Declare(where string, upstreams map[string]*upstream.Upstream, mod
 		if err != nil {
 			return err
 		}
-		if !known {
-			a.Models[name] = models[name]
+		if known {
+			continue
 		}
+		if models[name] != nil { // null is refused with the snapshot
+			if err := models[name].Provision(a.ctx); err != nil {
+				return fmt.Errorf("models.%s.%w", name, err)
+			}
+		}
+		a.Models[name] = models[name]
 	}
 	_, err := routing.NewSnapshot(a.Upstreams, a.Models)
 	return err
@@ -144,12 +172,31 @@ func (a *App) Start() error {
 			a.logger.Warn("upstream is not in use", zap.String("upstream", u.Name()), zap.String("reason", reason))
 		}
 	}
+	a.check(snapshot)
 	a.logger.Info("gateway ready", zap.Int("upstreams", len(snapshot.Upstreams())), zap.Int("models", len(snapshot.Models())))
 	return nil
 }
 
-// Stop implements caddy.App. Requests under way go on with what they have.
-func (a *App) Stop() error { return nil }
+// check begins the active checks of the upstreams that have some.
+func (a *App) check(snapshot *routing.Snapshot) {
+	ctx, stop := context.WithCancel(a.ctx)
+	a.stop = stop
+	for _, u := range snapshot.Upstreams() {
+		if checker, ok := u.Checker(); ok {
+			a.checkers.Go(func() { checker.Run(ctx) })
+		}
+	}
+}
+
+// Stop implements caddy.App. It ends the checks; requests under way go on with
+// what they have.
+func (a *App) Stop() error {
+	if a.stop != nil {
+		a.stop()
+		a.checkers.Wait()
+	}
+	return nil
+}
 
 // Cleanup implements caddy.CleanerUpper. It tolerates half-built values, and
 // streams of this config that still run.
@@ -158,6 +205,9 @@ func (a *App) Cleanup() error {
 	for _, u := range a.ready {
 		errs = append(errs, u.Cleanup())
 	}
+	if a.shared != nil {
+		errs = append(errs, release(a.dir))
+	}
 	return errors.Join(errs...)
 }
 
@@ -165,11 +215,23 @@ func (a *App) Cleanup() error {
 // first request may come before Start: whoever is first builds the snapshot.
 func (a *App) Snapshot() (*routing.Snapshot, error) { return a.snapshot() }
 
-// build makes the snapshot of everything that has been declared.
+// build makes the snapshot of everything that has been declared, on what was
+// observed before.
 func (a *App) build() (*routing.Snapshot, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return routing.NewSnapshot(a.Upstreams, a.Models)
+	dir, err := a.dataDir()
+	if err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	if a.shared, err = acquire(dir); err != nil {
+		return nil, err
+	}
+	a.dir = dir
+	for name, u := range a.Upstreams {
+		u.Adopt(a.shared.observed(name))
+	}
+	return a.shared.routing.NewSnapshot(a.Upstreams, a.Models, a.Circuit)
 }
 
 // Interface guards.
@@ -178,4 +240,5 @@ var (
 	_ caddy.Provisioner  = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
 	_ handler.Gateway    = (*App)(nil)
+	_ admin.Gateway      = (*App)(nil)
 )

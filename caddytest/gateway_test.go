@@ -40,6 +40,8 @@ func TestMain(m *testing.M) {
 type gateway struct {
 	t   *testing.T
 	url string
+	// data is where the gateway keeps its state.
+	data string
 	// log collects what Caddy logs.
 	log *logBuffer
 }
@@ -48,7 +50,7 @@ type gateway struct {
 // block, and global options if any.
 func startGateway(t *testing.T, block string, global ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, url: "http://" + freeAddress(t), log: currentLog}
+	g := &gateway{t: t, url: "http://" + freeAddress(t), data: t.TempDir(), log: currentLog}
 	g.log.reset()
 	g.load(block, global...)
 	t.Cleanup(func() {
@@ -88,12 +90,21 @@ func (g *gateway) tryLoad(block string, global ...string) error {
 		}
 		respond 418
 	}
-}`, strings.Join(global, "\n"), g.url, block)
+}`, g.withDataDir(strings.Join(global, "\n")), g.url, block)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
 	if err != nil {
 		return err
 	}
 	return caddy.Load(config, true)
+}
+
+// withDataDir gives the global options a data directory of the test's own.
+func (g *gateway) withDataDir(global string) string {
+	const app = "ai_gateway {"
+	if !strings.Contains(global, app) {
+		global += "\n" + app + "\n}"
+	}
+	return strings.Replace(global, app, app+"\n data_dir "+g.data, 1)
 }
 
 // freeAddress returns a loopback address nobody listens on.

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
 const (
@@ -71,21 +72,31 @@ func (a *attempt) readError(body io.Reader) outcome {
 	text, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) // what came is enough
 	e := a.codec.DecodeError(a.response.StatusCode, a.response.Header, text)
 	e.Message = a.source.Upstream.Scrub(e.Message)
-	return statusFailure(a.name(), a.response.StatusCode, e)
+	out := statusFailure(a.name(), a.response.StatusCode, e)
+	if a.override != "" && out.class == routing.ClassCredential {
+		out.class = routing.ClassClientFault // the credential is the client's own
+		out.err = tell(a.name(), out.class, out.status, e)
+	}
+	return out
 }
 
 // readComplete reads an answer that is one JSON document.
 func (a *attempt) readComplete(body io.Reader) outcome {
-	if out := a.take(body); out.class != classOK {
+	if out := a.take(body); out.class != routing.ClassOK {
 		return out
 	}
 	if err := a.passed.index.Parse(a.passed.data); err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
+		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 	}
 	if a.same && !a.x.envelope.stream {
 		usage, err := a.codec.InspectResponse(a.passed.index.Root())
 		if err != nil {
 			return a.badAnswer(err)
+		}
+		if a.mindsEmpty() {
+			if response, err := a.codec.DecodeResponse(a.passed.index.Root()); err == nil && isEmpty(response) {
+				return a.emptyAnswer()
+			}
 		}
 		a.x.usage = usage
 		a.rememberComplete(a.passed.index.Root())
@@ -94,6 +105,9 @@ func (a *attempt) readComplete(body io.Reader) outcome {
 	response, err := a.codec.DecodeResponse(a.passed.index.Root())
 	if err != nil {
 		return a.badAnswer(err)
+	}
+	if a.mindsEmpty() && isEmpty(response) {
+		return a.emptyAnswer()
 	}
 	a.convert(response)
 	return outcome{}
@@ -114,7 +128,7 @@ func (a *attempt) gather(body io.Reader) outcome {
 			events, err = decoder.Finish(events[:0])
 		}
 		if err != nil {
-			return readFailure(a.ctx, a.name(), classBrokenStream, err)
+			return readFailure(a.ctx, a.name(), routing.ClassBrokenStream, err)
 		}
 		for i := range events {
 			collector.Add(&events[i])
@@ -124,6 +138,9 @@ func (a *attempt) gather(body io.Reader) outcome {
 	response, err := collector.Response()
 	if err != nil {
 		return a.badAnswer(err)
+	}
+	if a.mindsEmpty() && isEmpty(response) {
+		return a.emptyAnswer()
 	}
 	a.convert(response)
 	return outcome{}
@@ -170,12 +187,12 @@ func (a *attempt) badAnswer(err error) outcome {
 	if !ok {
 		e = chat.BadAnswer(err.Error())
 	}
-	return a.reportedError(e, classBadAnswer)
+	return a.reportedError(e, routing.ClassBadAnswer)
 }
 
 // reportedError is the outcome of an error that the upstream reports in an answer
 // with a success status; fallback is its class if it is merely a wrong shape.
-func (a *attempt) reportedError(e *chat.Error, fallback class) outcome {
+func (a *attempt) reportedError(e *chat.Error, fallback routing.Class) outcome {
 	told := *e
 	told.Message = a.source.Upstream.Scrub(e.Message)
 	return upstreamError(a.name(), &told, fallback)
@@ -193,9 +210,9 @@ func (a *attempt) hold(body io.Reader) outcome {
 		mark, err := a.step(&a.held)
 		switch {
 		case err != nil:
-			return readFailure(a.ctx, a.name(), classBrokenStream, err)
+			return readFailure(a.ctx, a.name(), routing.ClassBrokenStream, err)
 		case mark == format.MarkError:
-			return a.reportedError(a.relays.reported(), classBrokenStream)
+			return a.reportedError(a.relays.reported(), routing.ClassBrokenStream)
 		case mark == format.MarkNothing && len(a.held) > maxHeld:
 			a.held = a.held[:before] // comments without end
 		case mark > format.MarkNothing:
@@ -203,6 +220,9 @@ func (a *attempt) hold(body io.Reader) outcome {
 				return outcome{}
 			}
 		}
+	}
+	if a.mark >= format.MarkComplete && a.mindsEmpty() && !a.heldSays() {
+		return a.emptyAnswer()
 	}
 	return outcome{}
 }

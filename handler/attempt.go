@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -22,10 +23,15 @@ import (
 type attempt struct {
 	x      *exchange
 	source *routing.Candidate
-	format format.ID   // of the upstream
-	codec  format.Chat // of that format
-	same   bool        // the client speaks that format too
-	stream bool        // the upstream is asked for a stream
+	// admission is the leave to ask the source.
+	admission *routing.Admission
+	began     time.Time
+	latency   time.Duration // to the answer or its first content; 0 if there was none
+	override  string        // the client's own key, if it is sent
+	format    format.ID     // of the upstream
+	codec     format.Chat   // of that format
+	same      bool          // the client speaks that format too
+	stream    bool          // the upstream is asked for a stream
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -55,13 +61,17 @@ type attempt struct {
 }
 
 // newAttempt prepares a call to the source.
-func (x *exchange) newAttempt(source *routing.Candidate) (*attempt, error) {
+func (x *exchange) newAttempt(admission *routing.Admission) (*attempt, error) {
+	source := admission.Candidate
 	spoken := x.formatFor(source)
 	codec, ok := format.ChatOf(format.Family(spoken))
 	if !ok {
 		return nil, fmt.Errorf("no codec for format %s", spoken)
 	}
-	a := &attempt{x: x, source: source, format: spoken, codec: codec}
+	a := &attempt{x: x, source: source, admission: admission, began: time.Now(), format: spoken, codec: codec}
+	if source.Upstream.AllowsOverride() {
+		a.override = x.clientKey
+	}
 	a.same = spoken == x.endpoint.Format
 	a.stream = x.envelope.stream || x.work == nil && source.Source.ForceStream
 	limits := source.Upstream.Limits(x.endpoint.Operation, a.stream)
@@ -97,12 +107,12 @@ func (a *attempt) run() outcome {
 		a.body.Release()
 		return refused(err)
 	}
-	if out := a.send(); out.class != classOK {
+	if out := a.send(); out.class != routing.ClassOK {
 		return out
 	}
 	body, err := plainBody(a.response)
 	if err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
+		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 	}
 	if status := a.response.StatusCode; status < 200 || status > 299 {
 		return a.readError(body)
@@ -113,7 +123,7 @@ func (a *attempt) run() outcome {
 	streams, body, err := isEventStream(a.response, body)
 	switch {
 	case err != nil:
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
+		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 	case streams && a.x.envelope.stream:
 		return a.hold(body)
 	case streams:
@@ -129,7 +139,7 @@ func (a *attempt) name() string { return a.source.Upstream.Name() }
 // refused is the outcome of a request that cannot be expressed in the
 // upstream's format.
 func refused(err error) outcome {
-	out := outcome{class: classUnsupported, detail: err}
+	out := outcome{class: routing.ClassUnsupported, detail: err}
 	if e, ok := errors.AsType[*chat.Error](err); ok {
 		out.err = e
 		return out
@@ -199,6 +209,9 @@ func (a *attempt) send() outcome {
 		Body:      &a.body.Body,
 		Header:    a.x.forwarded(a.format),
 		Stream:    a.stream,
+
+		Credential: a.admission.Credential,
+		Override:   a.override,
 	})
 	a.body.Release()
 	if err != nil {
@@ -231,7 +244,7 @@ func (a *attempt) close() {
 func (a *attempt) log(out outcome) {
 	level := zap.DebugLevel
 	switch out.class {
-	case classCredential, classExhausted, classMissing:
+	case routing.ClassCredential, routing.ClassExhausted, routing.ClassMissing:
 		level = zap.WarnLevel
 	}
 	entry := a.x.h.logger.Check(level, "attempt failed")

@@ -36,7 +36,7 @@ func (x *exchange) countTokens(snapshot *routing.Snapshot) error {
 	if err := x.read(); err != nil {
 		return x.fail(err)
 	}
-	request := routing.Request{Model: x.envelope.model, Format: x.endpoint.Format, Operation: format.OperationChat}
+	request := x.request(format.OperationChat)
 	if _, err := x.h.router.Plan(snapshot, request); err != nil {
 		return x.fail(x.h.planError(x.envelope.model, err))
 	}
@@ -65,9 +65,9 @@ func (x *exchange) countTokens(snapshot *routing.Snapshot) error {
 // only.
 func (x *exchange) cannotCount() bool {
 	switch x.last.class {
-	case classMissing, classUnsupported:
+	case routing.ClassMissing, routing.ClassUnsupported, routing.ClassRefused:
 		return true
-	case classClientFault:
+	case routing.ClassClientFault:
 		return x.last.err.Status == http.StatusMethodNotAllowed
 	default:
 		return false
@@ -152,11 +152,11 @@ func (c *counting) encode(a *attempt) error {
 
 // answer implements work.
 func (c *counting) answer(a *attempt, body io.Reader) outcome {
-	if out := a.take(body); out.class != classOK {
+	if out := a.take(body); out.class != routing.ClassOK {
 		return out
 	}
 	if err := a.passed.index.Parse(a.passed.data); err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
+		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 	}
 	from, ok := format.CounterOf(a.format)
 	to, known := format.CounterOf(a.x.endpoint.Format)

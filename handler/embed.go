@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
 // embedding is the work of requests for embeddings.
@@ -85,7 +86,7 @@ func embedVerb(to format.ID, r *format.EmbedRequest) string {
 
 // answer implements work.
 func (e *embedding) answer(a *attempt, body io.Reader) outcome {
-	if out := a.take(body); out.class != classOK {
+	if out := a.take(body); out.class != routing.ClassOK {
 		return out
 	}
 	codec, _ := format.EmbeddingsOf(a.format)
@@ -98,7 +99,7 @@ func (e *embedding) answer(a *attempt, body io.Reader) outcome {
 		return outcome{}
 	}
 	if err := a.passed.index.Parse(a.passed.data); err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
+		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 	}
 	vectors, err := codec.DecodeVectors(a.passed.index.Root(), len(e.request.Texts))
 	if err != nil {

@@ -43,6 +43,8 @@ type envelope struct {
 	thread bool
 	// previous is the response that the request continues, if it names one.
 	previous string
+	// cacheKey is the prompt_cache_key of OpenAI's formats.
+	cacheKey string
 	// trace says that the request leaves a trace at its upstream, or needs one.
 	trace bool
 	// forbidden says that there are members that no client may send on: see
@@ -73,6 +75,7 @@ const (
 	memberBackground
 	memberConversation
 	memberThread
+	memberCacheKey
 	memberCount
 )
 
@@ -92,6 +95,7 @@ var memberNames = map[format.ID][]struct {
 		{"tools", memberTools},
 		{"stream_options", memberOptions},
 		{"reasoning_effort", memberEffort},
+		{"prompt_cache_key", memberCacheKey},
 	},
 	format.OpenAIResponses: {
 		{"model", memberModel},
@@ -102,6 +106,7 @@ var memberNames = map[format.ID][]struct {
 		{"previous_response_id", memberPrevious},
 		{"background", memberBackground},
 		{"conversation", memberConversation},
+		{"prompt_cache_key", memberCacheKey},
 	},
 	format.AnthropicMessages: {
 		{"model", memberModel},
@@ -160,6 +165,7 @@ func readEnvelope(ep *format.Endpoint, root tape.Value) (envelope, error) {
 	env.tools = m[memberTools].Len() > 0
 	env.effort = present(m[memberEffort]) && !m[memberEffort].Is("none")
 	env.previous = m[memberPrevious].Text()
+	env.cacheKey = m[memberCacheKey].Text()
 	env.thread = present(m[memberThread])
 	env.trace = m[memberStore].Bool() || m[memberBackground].Bool() || present(m[memberPrevious]) || present(m[memberConversation])
 	return env, checkContent(ep, &m)

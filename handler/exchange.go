@@ -30,10 +30,14 @@ type exchange struct {
 	envelope envelope
 	neutral  *chat.Request // made when the first source of another format is tried
 
-	attempts int
-	last     outcome            // of the latest attempt
-	source   *routing.Candidate // of the latest attempt
-	failures []string           // the classes of the failed attempts
+	clientKey string // the key the client has sent, in whatever place
+	plan      *routing.Plan
+	attempts  int
+	moves     int                // to another source
+	repeats   int                // of a source that was asked already
+	last      outcome            // of the latest attempt
+	source    *routing.Candidate // of the latest attempt
+	failures  []string           // the classes of the failed attempts
 
 	// unsigned says that the request is sent without signatures of thoughts, since
 	// an upstream has refused one.
@@ -129,37 +133,6 @@ func (x *exchange) serve(plan *routing.Plan) error {
 	return x.failAttempts()
 }
 
-// tryAll tries the plan's sources in order. It is false if none of them has
-// answered the client.
-func (x *exchange) tryAll(plan *routing.Plan) bool {
-	for x.attempts < x.h.maxAttempts() {
-		source, ok := plan.Next()
-		if !ok {
-			break
-		}
-		before := x.source
-		x.attempts++
-		x.source = source
-		out := x.try(source)
-		if x.losesSignatures(&out) {
-			x.unsigned = true
-			x.attempts++
-			out = x.try(source)
-		}
-		if out.class == classUnsupported {
-			x.attempts--
-			x.source = before
-			x.refuse(out)
-			continue
-		}
-		x.last = out
-		if out.class == classOK || x.committed || !x.movesOn(&out) {
-			break
-		}
-	}
-	return x.last.class == classOK || x.committed
-}
-
 // refuse notes that a source could not be asked, because its format has no words
 // for the request. It is no attempt, and what a source that was asked has
 // answered is the better last word.
@@ -167,12 +140,6 @@ func (x *exchange) refuse(out outcome) {
 	if x.attempts == 0 && x.last.err == nil {
 		x.last = out
 	}
-}
-
-// movesOn says whether the next source may be tried. A request that leaves a
-// trace is sent on only if the last upstream has certainly not begun it.
-func (x *exchange) movesOn(out *outcome) bool {
-	return out.class.failover() && (!x.envelope.trace || out.harmless())
 }
 
 // admitThread lets a request of a message thread pass only if every turn of the
@@ -186,24 +153,6 @@ func (x *exchange) admitThread(plan *routing.Plan) error {
 		return nil
 	}
 	return anthropic.ThreadUnsupported()
-}
-
-// try asks one source and relays its answer if it has one.
-func (x *exchange) try(source *routing.Candidate) outcome {
-	a, err := x.newAttempt(source)
-	if err != nil {
-		return refused(err)
-	}
-	defer a.close()
-	out := a.run()
-	if out.class == classOK {
-		out = a.relay()
-	}
-	if out.class != classOK && out.class != classUnsupported {
-		x.failures = append(x.failures, out.class.String())
-		a.log(out)
-	}
-	return out
 }
 
 // decoded is the request in neutral form. It is decoded once, for all attempts.

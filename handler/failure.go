@@ -96,7 +96,7 @@ func (x *exchange) bodyUnread() bool {
 // failAttempts answers with what the last attempt has ended with. SDKs are told
 // not to repeat what cannot succeed, or what has been tried enough.
 func (x *exchange) failAttempts() error {
-	if x.last.class.final() || x.attempts >= x.h.maxAttempts() {
+	if x.last.class.Final() || x.attempts >= x.h.maxAttempts() {
 		x.w.Header().Set("X-Should-Retry", "false")
 	}
 	return x.fail(x.last.err)

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
 // work is what an operation that is no conversation has of its own. Everything
@@ -98,15 +99,15 @@ func (f *forwarding) answer(a *attempt, body io.Reader) outcome {
 	case mediaType != "application/json":
 		return a.holdRaw(body)
 	}
-	if out := a.take(body); out.class != classOK {
+	if out := a.take(body); out.class != routing.ClassOK {
 		return out
 	}
 	if err := a.passed.index.Parse(a.passed.data); err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
+		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 	}
 	root := a.passed.index.Root()
 	if root.Get("error").Kind() == tape.Object {
-		return a.reportedError(a.codec.DecodeError(http.StatusOK, nil, a.passed.data), classBadAnswer)
+		return a.reportedError(a.codec.DecodeError(http.StatusOK, nil, a.passed.data), routing.ClassBadAnswer)
 	}
 	a.x.usage = usageIn(root.Get("usage"))
 	return outcome{}
@@ -147,10 +148,10 @@ func (x *exchange) readDocument() error {
 func (a *attempt) take(body io.Reader) outcome {
 	a.passed = newDocument()
 	if err := a.passed.fill(io.LimitReader(body, maxAnswer+1), a.response.ContentLength); err != nil {
-		return readFailure(a.ctx, a.name(), classBadAnswer, err)
+		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 	}
 	if len(a.passed.data) > maxAnswer {
-		return readFailure(a.ctx, a.name(), classBadAnswer, chat.BadAnswer("the upstream's answer is larger than 64 MiB"))
+		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, chat.BadAnswer("the upstream's answer is larger than 64 MiB"))
 	}
 	return outcome{}
 }
@@ -167,7 +168,7 @@ func (a *attempt) holdRaw(body io.Reader) outcome {
 		case errors.Is(err, io.EOF):
 			return a.badAnswer(chat.BadAnswer("the upstream's answer is empty"))
 		case err != nil:
-			return readFailure(a.ctx, a.name(), classBadAnswer, err)
+			return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 		}
 	}
 	a.raw = body
@@ -199,7 +200,7 @@ func (a *attempt) relayRaw() outcome {
 	piece := a.held
 	for {
 		if err := client.write(piece); err != nil {
-			return outcome{class: classAbandoned, detail: err}
+			return outcome{class: routing.ClassAbandoned, detail: err}
 		}
 		n, err := a.raw.Read(a.held[:cap(a.held)])
 		a.clock.touch()
@@ -208,7 +209,7 @@ func (a *attempt) relayRaw() outcome {
 		case err == nil:
 		case errors.Is(err, io.EOF):
 			if err := client.write(piece); err != nil {
-				return outcome{class: classAbandoned, detail: err}
+				return outcome{class: routing.ClassAbandoned, detail: err}
 			}
 			return outcome{}
 		default:
@@ -220,7 +221,7 @@ func (a *attempt) relayRaw() outcome {
 // breakOff ends an answer that could not be read to its end: with an error event,
 // or, where the format has none, by cutting the connection.
 func (a *attempt) breakOff(client *clientStream, piece []byte, events bool, err error) outcome {
-	failed := readFailure(a.ctx, a.name(), classBrokenStream, err)
+	failed := readFailure(a.ctx, a.name(), routing.ClassBrokenStream, err)
 	if !events {
 		a.x.cut = true
 		return failed

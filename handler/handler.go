@@ -21,6 +21,12 @@ import (
 
 func init() { caddy.RegisterModule(Handler{}) }
 
+// The values of Handler.OnAllOpen.
+const (
+	onAllOpenFail = "fail"
+	onAllOpenBest = "try_best"
+)
+
 // The values of Handler.ExposeHeaders.
 const (
 	exposeOff   = "off"
@@ -94,6 +100,12 @@ type Handler struct {
 	// no place there and says so in X-Gateway-Warning, error answers with 400. A
 	// model may say otherwise for itself. Default: drop.
 	OnUnsupported string `json:"on_unsupported,omitempty"`
+
+	// OnAllOpen says what happens when all sources of a model are barred by their
+	// circuits: fail answers at once with 503 and Retry-After, try_best sends at
+	// most one request a second to the source that is tried again first.
+	// Default: fail.
+	OnAllOpen string `json:"on_all_open,omitempty"`
 
 	// CORS lists the origins whose pages may call the gateway from a browser, such
 	// as https://app.example.com; "*" alone stands for all. Default: none.
@@ -174,6 +186,11 @@ func (h *Handler) check() error {
 	if err := checkOrigins(h.CORS); err != nil {
 		return err
 	}
+	switch h.OnAllOpen {
+	case "", onAllOpenFail, onAllOpenBest:
+	default:
+		return fmt.Errorf("on_all_open: must be fail or try_best, not %q", h.OnAllOpen)
+	}
 	if err := routing.CheckOnUnsupported(h.OnUnsupported); err != nil {
 		return fmt.Errorf("on_unsupported: %w", err)
 	}
@@ -246,11 +263,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err := x.read(); err != nil {
 		return x.fail(err)
 	}
-	plan, err := h.router.Plan(snapshot, routing.Request{
-		Model:     x.envelope.model,
-		Format:    ep.Format,
-		Operation: ep.Operation,
-	})
+	plan, err := h.router.Plan(snapshot, x.request(ep.Operation))
 	if err != nil {
 		return x.fail(x.h.planError(x.envelope.model, err))
 	}

@@ -9,87 +9,17 @@ import (
 	"time"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
-
-// class says how an attempt ended. Every attempt has exactly one.
-type class uint8
-
-const (
-	// classOK is a complete answer.
-	classOK class = iota
-	// classConnect: no connection, or it broke before any byte of an answer.
-	classConnect
-	// classTimeout: no answer, or no content, within its limit.
-	classTimeout
-	// classServer: a status of 500 and above.
-	classServer
-	// classBadAnswer: a success that is none.
-	classBadAnswer
-	// classBrokenStream: a stream that ended without its end mark.
-	classBrokenStream
-	// classThrottled: too many requests for now.
-	classThrottled
-	// classExhausted: no money or quota left.
-	classExhausted
-	// classCredential: the upstream does not take our credential.
-	classCredential
-	// classMissing: the upstream does not know the model or the path.
-	classMissing
-	// classClientFault: the request itself is at fault.
-	classClientFault
-	// classUnsupported: the request cannot be said in the upstream's format. It was
-	// not sent.
-	classUnsupported
-	// classConflict: a state of the moment forbids the request.
-	classConflict
-	// classAbandoned: the client has left.
-	classAbandoned
-)
-
-var classNames = [...]string{
-	classOK:           "ok",
-	classConnect:      "connect",
-	classTimeout:      "timeout",
-	classServer:       "server",
-	classBadAnswer:    "bad_answer",
-	classBrokenStream: "broken_stream",
-	classThrottled:    "throttled",
-	classExhausted:    "exhausted",
-	classCredential:   "credential",
-	classMissing:      "missing",
-	classClientFault:  "client_fault",
-	classUnsupported:  "unsupported",
-	classConflict:     "conflict",
-	classAbandoned:    "abandoned",
-}
-
-// String returns the name of the class as logs show it.
-func (c class) String() string { return classNames[c] }
-
-// failover says whether another source may be asked after an attempt of this
-// class, as long as the client has seen nothing.
-func (c class) failover() bool {
-	return c != classOK && c != classClientFault && c != classAbandoned
-}
 
 // harmless says that an attempt which ended so has left no trace at the upstream,
 // so that a request that would leave one may be sent to another.
 func (o *outcome) harmless() bool {
 	switch o.class {
-	case classConnect, classThrottled, classUnsupported:
+	case routing.ClassConnect, routing.ClassThrottled, routing.ClassUnsupported:
 		return true
-	case classServer:
+	case routing.ClassServer:
 		return o.err.Status == 529 || o.err.Kind == chat.ErrOverloaded || (o.err.Kind == chat.ErrUnavailable && o.err.RetryAfter > 0)
-	default:
-		return false
-	}
-}
-
-// final says that repeating the same request cannot help the client.
-func (c class) final() bool {
-	switch c {
-	case classClientFault, classUnsupported, classExhausted, classCredential, classMissing:
-		return true
 	default:
 		return false
 	}
@@ -97,11 +27,15 @@ func (c class) final() bool {
 
 // outcome is how one attempt ended.
 type outcome struct {
-	class class
+	class routing.Class
 	// detail is what happened, for the log.
 	detail error
 	// err is what the client is told if this outcome is the last word.
 	err *chat.Error
+	// status is the upstream's; 0 if there was no answer.
+	status int
+	// wait is how long the upstream asked to be left alone; 0 if it did not.
+	wait time.Duration
 }
 
 // timeoutError is the cause of a context that one of the attempt's limits has
@@ -122,7 +56,7 @@ func sendFailure(ctx context.Context, name string, err error) outcome {
 	if out, ok := interrupted(ctx, name); ok {
 		return out
 	}
-	return outcome{class: classConnect, detail: err, err: &chat.Error{
+	return outcome{class: routing.ClassConnect, detail: err, err: &chat.Error{
 		Kind:    chat.ErrBadUpstream,
 		Code:    "upstream_unreachable",
 		Message: fmt.Sprintf("upstream %q could not be reached", name),
@@ -130,7 +64,7 @@ func sendFailure(ctx context.Context, name string, err error) outcome {
 }
 
 // readFailure makes an outcome of an error in the middle of an answer.
-func readFailure(ctx context.Context, name string, c class, err error) outcome {
+func readFailure(ctx context.Context, name string, c routing.Class, err error) outcome {
 	if out, ok := interrupted(ctx, name); ok {
 		return out
 	}
@@ -152,20 +86,20 @@ func interrupted(ctx context.Context, name string) (outcome, bool) {
 		return outcome{}, false
 	}
 	if limit, ok := errors.AsType[*timeoutError](cause); ok {
-		return outcome{class: classTimeout, detail: limit, err: &chat.Error{
+		return outcome{class: routing.ClassTimeout, detail: limit, err: &chat.Error{
 			Kind:    chat.ErrTimeout,
 			Code:    "timeout",
 			Message: fmt.Sprintf("upstream %q did not answer in time: %s", name, limit),
 		}}, true
 	}
-	return outcome{class: classAbandoned, detail: cause, err: &chat.Error{
+	return outcome{class: routing.ClassAbandoned, detail: cause, err: &chat.Error{
 		Kind: chat.ErrClientTimeout, Message: "the client has left",
 	}}, true
 }
 
 // codeOf is the error code shown for an answer that could not be used.
-func codeOf(c class) string {
-	if c == classBrokenStream {
+func codeOf(c routing.Class) string {
+	if c == routing.ClassBrokenStream {
 		return "stream_interrupted"
 	}
 	return "bad_upstream_answer"
@@ -174,7 +108,7 @@ func codeOf(c class) string {
 // statusFailure makes an outcome of an answer whose status is no success. e is
 // what its body says.
 func statusFailure(name string, status int, e *chat.Error) outcome {
-	out := outcome{class: classOf(status, e), detail: fmt.Errorf("status %d: %s", status, e.Message)}
+	out := outcome{class: classOf(status, e), status: status, wait: e.RetryAfter, detail: fmt.Errorf("status %d: %s", status, e.Message)}
 	out.err = tell(name, out.class, status, e)
 	return out
 }
@@ -182,12 +116,12 @@ func statusFailure(name string, status int, e *chat.Error) outcome {
 // upstreamError makes an outcome of an error that came with a success status:
 // an error object in the body, an error event, or a body of the wrong shape
 // (fallback is its class then).
-func upstreamError(name string, e *chat.Error, fallback class) outcome {
+func upstreamError(name string, e *chat.Error, fallback routing.Class) outcome {
 	c := fallback
 	if status := statusOf(e); status != 0 {
 		c = classOf(status, e)
 	}
-	out := outcome{class: c, detail: e}
+	out := outcome{class: c, status: http.StatusOK, wait: e.RetryAfter, detail: e}
 	out.err = tell(name, c, http.StatusOK, e)
 	return out
 }
@@ -219,26 +153,26 @@ func statusOf(e *chat.Error) int {
 
 // classOf reads what the error says before it reads the status: one 429 covers
 // both "too fast" and "no money left".
-func classOf(status int, e *chat.Error) class {
+func classOf(status int, e *chat.Error) routing.Class {
 	switch {
 	case e.Kind == chat.ErrQuota || e.Kind == chat.ErrBilling || status == http.StatusPaymentRequired:
-		return classExhausted
+		return routing.ClassExhausted
 	case status == http.StatusTooManyRequests:
-		return classThrottled
+		return routing.ClassThrottled
 	case status == http.StatusForbidden && e.Kind == chat.ErrNotFound:
-		return classMissing
+		return routing.ClassMissing
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return classCredential
+		return routing.ClassCredential
 	case status == http.StatusNotFound:
-		return classMissing
+		return routing.ClassMissing
 	case status == http.StatusRequestTimeout || status == http.StatusConflict || status == http.StatusTooEarly:
-		return classConflict
+		return routing.ClassConflict
 	case status >= 500 || status < 200:
-		return classServer
+		return routing.ClassServer
 	case status >= 400:
-		return classClientFault
+		return routing.ClassClientFault
 	default:
-		return classBadAnswer
+		return routing.ClassBadAnswer
 	}
 }
 
@@ -246,28 +180,28 @@ func classOf(status int, e *chat.Error) class {
 // The upstream's own words are kept where the client can act on them, and left
 // to the log where they are about the gateway's account or the upstream's
 // inside.
-func tell(name string, c class, status int, e *chat.Error) *chat.Error {
+func tell(name string, c routing.Class, status int, e *chat.Error) *chat.Error {
 	switch c {
-	case classClientFault:
+	case routing.ClassClientFault:
 		kept := *e
 		if status != http.StatusOK {
 			kept.Status = status
 		}
 		return &kept
-	case classThrottled:
+	case routing.ClassThrottled:
 		return &chat.Error{Kind: chat.ErrRateLimit, Message: fmt.Sprintf("upstream %q is rate limited", name), RetryAfter: max(e.RetryAfter, time.Second)}
-	case classExhausted:
+	case routing.ClassExhausted:
 		return &chat.Error{Kind: chat.ErrUnavailable, Code: "upstream_exhausted", Message: fmt.Sprintf("upstream %q has no quota left", name)}
-	case classCredential:
+	case routing.ClassCredential:
 		return &chat.Error{Kind: chat.ErrBadUpstream, Code: "upstream_credential", Message: fmt.Sprintf("upstream %q does not accept the gateway's credential", name)}
-	case classMissing:
+	case routing.ClassMissing:
 		return &chat.Error{Kind: chat.ErrNotFound, Code: "model_not_found", Message: fmt.Sprintf("upstream %q does not know the model", name)}
-	case classConflict:
+	case routing.ClassConflict:
 		if status == http.StatusRequestTimeout {
 			return &chat.Error{Kind: chat.ErrBadUpstream, Code: "upstream_error", Message: fmt.Sprintf("upstream %q did not get the request in time", name)}
 		}
 		return &chat.Error{Kind: chat.ErrConflict, Message: fmt.Sprintf("upstream %q answered with a conflict; try again", name)}
-	case classServer:
+	case routing.ClassServer:
 		return serverError(name, status, e)
 	default:
 		return &chat.Error{Kind: chat.ErrBadUpstream, Code: codeOf(c), Message: fmt.Sprintf("upstream %q gave an answer that cannot be used", name)}

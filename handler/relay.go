@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
 // endWait is how long a complete stream may take to say that it is: for the end
@@ -44,7 +45,7 @@ func (a *attempt) relayComplete() outcome {
 	a.x.values.set(header, "Content-Length", strconv.Itoa(len(answer)))
 	a.x.commit(http.StatusOK)
 	if _, err := a.x.w.Write(answer); err != nil {
-		return outcome{class: classAbandoned, detail: err}
+		return outcome{class: routing.ClassAbandoned, detail: err}
 	}
 	return outcome{}
 }
@@ -61,6 +62,7 @@ func (a *attempt) relayStream() outcome {
 	a.x.values.set(header, "Cache-Control", "no-cache")
 	a.x.values.set(header, "X-Accel-Buffering", "no")
 	a.x.commit(http.StatusOK)
+	a.admission.Started(time.Now())
 	client := newClientStream(a.x.w, a.x.codec.Heartbeat(), a.x.h.heartbeat(), a.x.wantsArray())
 	defer client.close()
 
@@ -70,15 +72,15 @@ func (a *attempt) relayStream() outcome {
 	for a.mark < format.MarkEnd {
 		if len(out) > bufferSize/2 || !a.events.Buffered() {
 			if err := client.write(out); err != nil {
-				return outcome{class: classAbandoned, detail: err}
+				return outcome{class: routing.ClassAbandoned, detail: err}
 			}
 			out = out[:0]
 			a.clock.touch()
 		}
 		before := a.mark
 		mark, err := a.step(&out)
-		if failed := a.streamFailure(mark, err); failed.class != classOK {
-			if a.mark == format.MarkComplete && failed.class != classAbandoned {
+		if failed := a.streamFailure(mark, err); failed.class != routing.ClassOK {
+			if a.mark == format.MarkComplete && failed.class != routing.ClassAbandoned {
 				out, _, _ = a.relays.finish(out) // everything has been said
 				break
 			}
@@ -93,7 +95,7 @@ func (a *attempt) relayStream() outcome {
 	}
 	a.x.usage = a.relays.usage()
 	if err := client.finish(out); err != nil {
-		return outcome{class: classAbandoned, detail: err}
+		return outcome{class: routing.ClassAbandoned, detail: err}
 	}
 	a.drain()
 	return outcome{}
@@ -112,14 +114,14 @@ func (a *attempt) enterPhase() {
 // streamFailure says whether a committed stream has failed.
 func (a *attempt) streamFailure(mark format.Mark, err error) outcome {
 	if err != nil {
-		out := readFailure(a.ctx, a.name(), classBrokenStream, err)
+		out := readFailure(a.ctx, a.name(), routing.ClassBrokenStream, err)
 		out.err.Code = "stream_interrupted"
 		return out
 	}
 	if mark != format.MarkError {
 		return outcome{}
 	}
-	return a.reportedError(a.relays.reported(), classBrokenStream)
+	return a.reportedError(a.relays.reported(), routing.ClassBrokenStream)
 }
 
 // buffers hold what goes to the client of a stream.

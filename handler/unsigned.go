@@ -6,6 +6,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
 // A signature of a model's thoughts is bound to the model, the account and the
@@ -20,7 +21,7 @@ const placeholder = `"skip_thought_signature_validator"`
 // losesSignatures says whether the request is to be sent once more without its
 // signatures, because the upstream has refused one of them.
 func (x *exchange) losesSignatures(out *outcome) bool {
-	if x.unsigned || x.committed || out.class != classClientFault || x.endpoint.Operation != format.OperationChat {
+	if x.unsigned || x.committed || out.class != routing.ClassClientFault || x.endpoint.Operation != format.OperationChat {
 		return false
 	}
 	return out.err.Code == "invalid_encrypted_content" ||

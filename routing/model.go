@@ -1,12 +1,16 @@
 package routing
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
@@ -31,11 +35,52 @@ type Model struct {
 	// What the upstream models can do, where the built-in table is wrong or silent:
 	// see package capability for the keys. Default: the built-in table.
 	Capability map[string]string `json:"capability,omitempty"`
+	// How requests are shared between the sources of one priority:
+	//
+	//   weighted              at random, by weight
+	//   round_robin           by turns
+	//   weighted_round_robin  by turns, as often as the weight says, evenly spread
+	//   least_conn            the fewest requests under way for its weight
+	//   random                at random, whatever the weights
+	//   ip_hash               the same source for the same client address
+	//   header_hash           the same source for the same value of `header`
+	//   lowest_latency        the source whose first content comes soonest
+	//   first                 the first in the list
+	//
+	// Default: `{"policy":"weighted"}`.
+	PolicyRaw json.RawMessage `json:"policy,omitempty" caddy:"namespace=ai_gateway.selection_policies inline_key=policy"`
+	// Which sources are used: `balanced` uses all of them by priority and policy,
+	// `pinned` the active one and no other. Default: balanced.
+	Mode string `json:"mode,omitempty"`
+	// The source that a pinned model uses, as <upstream>:<upstream model>[:<format>].
+	// Required if mode is pinned, and kept without effect if it is balanced.
+	// Default: none.
+	Active string `json:"active,omitempty"`
+	// A header whose value keeps requests at one source, as long as that can take
+	// them. A request without the header is kept by what its conversation is known
+	// by: X-Session-Affinity, Session-Id or prompt_cache_key; one without any of
+	// these follows the policy. Default: none.
+	StickyHeader string `json:"sticky_header,omitempty"`
+	// Takes a complete answer without any content for a failure, so that the next
+	// source is tried. Default: false.
+	RetryOnEmpty bool `json:"retry_on_empty,omitempty"`
 	// Takes the model out of use: clients see it as unknown. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
 	// The ways to serve the model; at least one. Default: none.
 	Sources []Source `json:"sources,omitempty"`
+
+	selector Selector // nil: weighted
 }
+
+// The values of mode.
+const (
+	ModeBalanced = "balanced"
+	ModePinned   = "pinned"
+)
+
+// Provision loads the selection policy. It is called once, before a snapshot is
+// made of the model. An error names the field it is about.
+func (m *Model) Provision(ctx caddy.Context) error { return m.loadPolicy(ctx) }
 
 // maxName is the longest name in bytes.
 const maxName = 256
@@ -70,6 +115,9 @@ func (m *Model) check(upstreams map[string]*upstream.Upstream) error {
 	if err := CheckOnUnsupported(m.OnUnsupported); err != nil {
 		return fmt.Errorf(".on_unsupported: %w", err)
 	}
+	if err := m.checkChoice(); err != nil {
+		return err
+	}
 	if _, err := m.serverTools(); err != nil {
 		return err
 	}
@@ -87,6 +135,52 @@ func (m *Model) check(upstreams map[string]*upstream.Upstream) error {
 	}
 	return nil
 }
+
+// checkChoice refuses fields that say how a source is chosen and cannot be
+// followed.
+func (m *Model) checkChoice() error {
+	if m.PolicyRaw != nil && m.selector == nil {
+		if _, err := normalPolicy(m.PolicyRaw); err != nil {
+			return fmt.Errorf(".policy: %w", err)
+		}
+		return errors.New(".policy: was not loaded") // the model was never provisioned
+	}
+	if m.StickyHeader != "" {
+		if err := checkHeaderName(m.StickyHeader); err != nil {
+			return fmt.Errorf(".sticky_header: %w", err)
+		}
+	}
+	switch m.Mode {
+	case "", ModeBalanced, ModePinned:
+	default:
+		return fmt.Errorf(".mode: must be balanced or pinned, not %q", m.Mode)
+	}
+	switch {
+	case m.Active == "" && m.Mode != ModePinned:
+		return nil
+	case m.Active == "":
+		return fmt.Errorf(".active: required, for the mode is pinned; one of %s", m.sourceIDs())
+	case !slices.ContainsFunc(m.Sources, func(s Source) bool { return s.ID() == m.Active }):
+		return fmt.Errorf(".active: the model has no source %q; it has %s", m.Active, m.sourceIDs())
+	}
+	return nil
+}
+
+// sourceIDs lists the sources for an error.
+func (m *Model) sourceIDs() string {
+	ids := make([]string, len(m.Sources))
+	for i := range m.Sources {
+		ids[i] = m.Sources[i].ID()
+	}
+	return strings.Join(ids, ", ")
+}
+
+// uses says whether the model's mode lets a source be used.
+func (m *Model) uses(s *Source) bool { return m.Mode != ModePinned || s.ID() == m.Active }
+
+// stickyHeader is the header that keeps requests at one source, in the usual
+// form; "" if there is none.
+func (m *Model) stickyHeader() string { return http.CanonicalHeaderKey(m.StickyHeader) }
 
 // The values of on_unsupported.
 const (

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
 // ErrUnknownModel means that there is no model of that name, or that it is
@@ -30,28 +30,53 @@ type Request struct {
 	Format format.ID
 	// Operation is what the client asked for.
 	Operation format.Operation
+	// ClientIP is the client's address without a port; "" if it is not known.
+	ClientIP string
+	// Sticky is what the request's conversation is known by, such as its
+	// X-Session-Affinity, Session-Id or prompt_cache_key; "" if there is none. It
+	// chooses among the credentials of an upstream, and among the sources of models
+	// that have a sticky header.
+	Sticky string
+	// Stream says that a stream is asked for.
+	Stream bool
+	// Header holds the client's headers; it is only read.
+	Header http.Header
+	// Override says that the client's own credential is sent, so that those of the
+	// upstreams and their circuits do not matter.
+	Override bool
+
+	intN  func(int) int
+	turns *turns
+	dry   bool // of an explanation: nothing is taken
 }
 
-// Candidate is a source that can serve a request. It must not be changed; it
-// stays valid after the plan.
-type Candidate struct {
-	// Source is its definition.
-	Source *Source
-	// Upstream is where the request goes.
-	Upstream *upstream.Upstream
-	// Format is the format to speak there.
-	Format format.ID
-	// Model is the model's name there.
-	Model string
-	// ToolFormat is the format for requests with tools that Format does not take
-	// for this model; empty if it takes them all.
-	ToolFormat format.ID
-	// Target is what encoders must know of the upstream and its model.
-	Target chat.Target
-	// Serves is the model whose source it is.
-	Serves *Entry
+// IntN returns a random number in [0,n).
+func (r *Request) IntN(n int) int {
+	if r.intN == nil {
+		return rand.IntN(n)
+	}
+	return r.intN(n)
+}
 
-	weight int
+// seed is a random number from which a credential is drawn.
+func (r *Request) seed() uint64 {
+	if r.intN == nil {
+		return rand.Uint64()
+	}
+	return uint64(r.intN(1 << 62))
+}
+
+// Turn counts the requests that were ordered in this priority of the model: each
+// gets the next number.
+func (r *Request) Turn() uint64 {
+	switch {
+	case r.turns == nil:
+		return 0
+	case r.dry:
+		return r.turns.taken.Load()
+	default:
+		return r.turns.taken.Add(1) - 1
+	}
 }
 
 // Cause classifies why a source was left out.
@@ -67,14 +92,69 @@ const (
 	CauseUnconfigured
 	// CauseUnable: the upstream does not serve the operation.
 	CauseUnable
+	// CauseInactive: the model is pinned to another source.
+	CauseInactive
+	// CauseOpen: a circuit of the source has opened by itself.
+	CauseOpen
+	// CauseForced: a person has opened a circuit of the source.
+	CauseForced
+	// CauseProbing: a circuit is half open, and another request is its probe.
+	CauseProbing
+	// CauseThrottled: the upstream asked to be left alone for a while.
+	CauseThrottled
+	// CauseUnhealthy: the upstream has failed its health checks.
+	CauseUnhealthy
+	// CauseBusy: the upstream has as many requests as it may have.
+	CauseBusy
 )
+
+var causeNames = [...]string{
+	CauseNone:         "",
+	CauseDisabled:     "disabled",
+	CauseUnconfigured: "unconfigured",
+	CauseUnable:       "unable",
+	CauseInactive:     "inactive",
+	CauseOpen:         "open",
+	CauseForced:       "forced_open",
+	CauseProbing:      "probing",
+	CauseThrottled:    "throttled",
+	CauseUnhealthy:    "unhealthy",
+	CauseBusy:         "busy",
+}
+
+// String returns the name of the cause as the API shows it; "" for CauseNone.
+func (c Cause) String() string {
+	if int(c) >= len(causeNames) {
+		return fmt.Sprintf("cause(%d)", uint8(c))
+	}
+	return causeNames[c]
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. An unknown name is an error.
+func (c *Cause) UnmarshalText(text []byte) error {
+	i, err := unmarshalName(causeNames[:], text, "cause")
+	if err == nil {
+		*c = Cause(i)
+	}
+	return err
+}
+
+// passes says that the cause ends without a change of the configuration.
+func (c Cause) passes() bool { return c >= CauseOpen }
 
 // Skip is a source that was left out of a plan.
 type Skip struct {
 	Source *Source
 	Cause  Cause
-	// Reason is a predicate, such as "is disabled".
+	// Reason is a predicate, such as "is disabled". Clients may see it.
 	Reason string
+	// Detail is what an operator should know besides; it may be empty.
+	Detail string
+	// Until is when the source may be used again; zero if that is not known.
+	Until time.Time
 }
 
 // NoSourceError means that the model is known and none of its sources can be
@@ -82,6 +162,13 @@ type Skip struct {
 type NoSourceError struct {
 	Model   string
 	Skipped []Skip
+	// RetryAfter is when the first source may be used again: whole seconds, 1 at
+	// least, and a minute if nobody knows. It is 0 if no source will be as long as
+	// the configuration stays as it is.
+	RetryAfter time.Duration
+	// Throttled says that each source that the configuration lets be used is merely
+	// throttled.
+	Throttled bool
 }
 
 // Error tells each source's reason.
@@ -100,7 +187,7 @@ func (e *NoSourceError) Error() string {
 // see the model as unknown.
 func (e *NoSourceError) Disabled() bool {
 	for _, s := range e.Skipped {
-		if s.Cause != CauseDisabled {
+		if s.Cause != CauseDisabled && s.Cause != CauseInactive {
 			return false
 		}
 	}
@@ -122,136 +209,6 @@ func (r *Router) Plan(s *Snapshot, req Request) (Plan, error) {
 	if way.failed != nil {
 		return Plan{}, way.failed
 	}
-	p := Plan{way: way, intN: r.IntN}
-	if p.intN == nil {
-		p.intN = rand.IntN
-	}
-	p.enter(0)
-	return p, nil
-}
-
-// Plan is the order of the sources for one request. It is drawn as it is asked
-// for, so that what happens to one source can still decide about the next. It
-// belongs to one request and is not safe for concurrent use.
-type Plan struct {
-	way  *route
-	intN func(int) int
-	// group is the index of the group that is drawn from; left and weight are
-	// the number and the weight of its candidates that were not drawn.
-	group, left, weight int
-	// drawn marks the drawn candidates of the group: the first 64 in the word,
-	// the others in the list.
-	drawn uint64
-	more  []uint64
-}
-
-// Next draws the next candidate: of the lowest priority number that has any
-// left, at random by weight; those of weight 0 come when nothing else of their
-// priority is left. No candidate comes twice.
-func (p *Plan) Next() (*Candidate, bool) {
-	if p.way == nil {
-		return nil, false
-	}
-	for p.left == 0 {
-		if p.group+1 >= len(p.way.groups) {
-			return nil, false
-		}
-		p.enter(p.group + 1)
-	}
-	candidates := p.way.groups[p.group].candidates
-	i := p.draw(candidates)
-	p.mark(i)
-	p.left--
-	p.weight -= candidates[i].weight
-	return &candidates[i], true
-}
-
-// Only returns the model's one usable source; ok is false if it has several.
-func (p *Plan) Only() (only *Candidate, ok bool) {
-	if p.way == nil || len(p.way.groups) != 1 || len(p.way.groups[0].candidates) != 1 {
-		return nil, false
-	}
-	return &p.way.groups[0].candidates[0], true
-}
-
-// Pin restricts the plan to the sources on one upstream; it is false, and nothing
-// changes, if none of them can be used. It is called before Next.
-func (p *Plan) Pin(name string) bool {
-	if p.way == nil {
-		return false
-	}
-	pinned := &route{skipped: p.way.skipped}
-	for _, g := range p.way.groups {
-		for _, c := range g.candidates {
-			if c.Upstream.Name() == name {
-				pinned.add(c)
-			}
-		}
-	}
-	if len(pinned.groups) == 0 {
-		return false
-	}
-	p.way = pinned
-	p.enter(0)
-	return true
-}
-
-// Skipped lists the sources that were left out, and why. The caller must not
-// change it.
-func (p *Plan) Skipped() []Skip {
-	if p.way == nil {
-		return nil
-	}
-	return p.way.skipped
-}
-
-// enter starts to draw from a group.
-func (p *Plan) enter(group int) {
-	g := &p.way.groups[group]
-	p.group, p.left, p.weight = group, len(g.candidates), g.weight
-	p.drawn, p.more = 0, nil
-	if words := len(g.candidates) / 64; words > 0 {
-		p.more = make([]uint64, words)
-	}
-}
-
-// draw chooses among the candidates that were not drawn: by weight as long as
-// any has one, all alike after that.
-func (p *Plan) draw(candidates []Candidate) int {
-	weighted := p.weight > 0
-	rest := 0
-	switch {
-	case weighted && p.left > 1:
-		rest = p.intN(p.weight)
-	case p.left > 1:
-		rest = p.intN(p.left)
-	}
-	for i := range candidates {
-		if p.marked(i) {
-			continue
-		}
-		share := candidates[i].weight
-		if !weighted {
-			share = 1
-		}
-		if rest -= share; rest < 0 {
-			return i
-		}
-	}
-	panic("routing: weights and candidates disagree") // not possible: they are counted together
-}
-
-func (p *Plan) marked(i int) bool {
-	if i < 64 {
-		return p.drawn&(1<<i) != 0
-	}
-	return p.more[i/64-1]&(1<<(i%64)) != 0
-}
-
-func (p *Plan) mark(i int) {
-	if i < 64 {
-		p.drawn |= 1 << i
-		return
-	}
-	p.more[i/64-1] |= 1 << (i % 64)
+	req.intN = r.IntN
+	return Plan{way: way, entry: e, req: req, group: -1}, nil
 }

@@ -45,6 +45,14 @@ func decode(t testing.TB, upstreams, models string) definitions {
 			t.Fatal(err)
 		}
 	}
+	for _, m := range d.Models {
+		if m == nil {
+			continue
+		}
+		if err := m.Provision(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return d
 }
 

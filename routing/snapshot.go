@@ -7,10 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -20,6 +19,8 @@ type Snapshot struct {
 	upstreams map[string]*upstream.Upstream
 	models    map[string]*Entry
 	listed    []*Entry
+	state     *State
+	policies  map[string]*upstream.CircuitPolicy // by upstream
 }
 
 // Entry is a model in a snapshot.
@@ -29,6 +30,9 @@ type Entry struct {
 	// Model is its definition; it must not be changed.
 	Model *Model
 
+	selector Selector // nil: weighted
+	sticky   string   // the header, in its usual form; "" if there is none
+	observed *modelState
 	// routes holds what was decided ahead for each kind of request.
 	routes map[routeKey]*route
 }
@@ -48,9 +52,16 @@ var operations = []format.Operation{
 
 // NewSnapshot checks that models and provisioned upstreams fit together and
 // makes a snapshot of them. The maps and the models may be changed afterwards,
-// the upstreams may not. An error names the field it is about.
+// the upstreams may not. An error names the field it is about. Nothing is known
+// of what was observed before: see State.NewSnapshot.
 func NewSnapshot(upstreams map[string]*upstream.Upstream, models map[string]*Model) (*Snapshot, error) {
+	return newSnapshot(upstreams, models, new(State), nil)
+}
+
+func newSnapshot(upstreams map[string]*upstream.Upstream, models map[string]*Model, state *State, policy *upstream.CircuitPolicy) (*Snapshot, error) {
 	s := &Snapshot{
+		state:     state,
+		policies:  make(map[string]*upstream.CircuitPolicy, len(upstreams)),
 		upstreams: maps.Clone(upstreams),
 		models:    make(map[string]*Entry, len(models)),
 	}
@@ -61,17 +72,13 @@ func NewSnapshot(upstreams map[string]*upstream.Upstream, models map[string]*Mod
 		if upstreams[name] == nil {
 			return nil, fmt.Errorf("upstreams.%s: is null", name)
 		}
+		s.policies[name] = upstreams[name].Circuit.Inherit(policy)
 	}
+	if err := s.checkModels(models); err != nil {
+		return nil, err
+	}
+	s.identify()
 	for _, name := range sortedNames(models) {
-		if err := checkName(name); err != nil {
-			return nil, fmt.Errorf("models: name %q %w", name, err)
-		}
-		if models[name] == nil {
-			return nil, fmt.Errorf("models.%s: is null", name)
-		}
-		if err := models[name].check(upstreams); err != nil {
-			return nil, fmt.Errorf("models.%s%w", name, err)
-		}
 		e := s.newEntry(name, models[name])
 		s.models[name] = e
 		if e.Usable() {
@@ -79,6 +86,33 @@ func NewSnapshot(upstreams map[string]*upstream.Upstream, models map[string]*Mod
 		}
 	}
 	return s, nil
+}
+
+// checkModels refuses models that do not fit the upstreams.
+func (s *Snapshot) checkModels(models map[string]*Model) error {
+	for _, name := range sortedNames(models) {
+		if err := checkName(name); err != nil {
+			return fmt.Errorf("models: name %q %w", name, err)
+		}
+		if models[name] == nil {
+			return fmt.Errorf("models.%s: is null", name)
+		}
+		if err := models[name].check(s.upstreams); err != nil {
+			return fmt.Errorf("models.%s%w", name, err)
+		}
+	}
+	return nil
+}
+
+// identify tells the circuits which upstreams they are about now.
+func (s *Snapshot) identify() {
+	if s.state.Circuits == nil {
+		return
+	}
+	now := time.Now()
+	for _, name := range sortedNames(s.upstreams) {
+		s.state.Circuits.Identify(now, name, s.upstreams[name].Identity())
+	}
 }
 
 // Model finds a model by its exact name. A disabled model is not found.
@@ -126,7 +160,13 @@ func (e *Entry) Usable() bool {
 func (s *Snapshot) newEntry(name string, m *Model) *Entry {
 	own := *m
 	own.Sources = slices.Clone(m.Sources)
-	e := &Entry{Name: name, Model: &own, routes: map[routeKey]*route{}}
+	e := &Entry{
+		Name: name, Model: &own, routes: map[routeKey]*route{},
+		sticky: own.stickyHeader(), observed: s.state.model(name),
+	}
+	if _, weighted := own.selector.(*WeightedPolicy); !weighted {
+		e.selector = own.selector
+	}
 	for _, op := range operations {
 		for _, client := range upstream.KnownFormats() {
 			if !upstream.Serves(client, op) {
@@ -136,93 +176,6 @@ func (s *Snapshot) newEntry(name string, m *Model) *Entry {
 		}
 	}
 	return e
-}
-
-// route is the order of a model's sources for one kind of request. It is
-// immutable.
-type route struct {
-	groups  []group // lowest priority number first
-	skipped []Skip
-	failed  *NoSourceError // nil if there is a group
-}
-
-// group holds the candidates of one priority.
-type group struct {
-	priority   int
-	candidates []Candidate
-	weight     int // of all together
-}
-
-// newRoute sorts out the sources and groups the rest by priority.
-func (s *Snapshot) newRoute(e *Entry, client format.ID, op format.Operation) *route {
-	r := new(route)
-	for i := range e.Model.Sources {
-		source := &e.Model.Sources[i]
-		c, skip := s.candidate(e, source, client, op)
-		if skip.Cause != CauseNone {
-			r.skipped = append(r.skipped, skip)
-			continue
-		}
-		r.add(c)
-	}
-	slices.SortFunc(r.groups, func(a, b group) int { return a.priority - b.priority })
-	if len(r.groups) == 0 {
-		r.failed = &NoSourceError{Model: e.Name, Skipped: r.skipped}
-	}
-	return r
-}
-
-// candidate makes a candidate of a source, or says why it is skipped.
-func (s *Snapshot) candidate(e *Entry, source *Source, client format.ID, op format.Operation) (Candidate, Skip) {
-	u := s.upstreams[source.Upstream]
-	f, ok := u.FormatFor(client, op)
-	skip := func(cause Cause, reason string) (Candidate, Skip) {
-		return Candidate{}, Skip{Source: source, Cause: cause, Reason: reason}
-	}
-	reason := u.Unavailable()
-	missing, unconfigured := strings.CutPrefix(reason, "not configured: ")
-	switch {
-	case source.Disabled:
-		return skip(CauseDisabled, "is disabled")
-	case unconfigured:
-		return skip(CauseUnconfigured, "is not configured ("+missing+")")
-	case reason != "":
-		return skip(CauseDisabled, "is "+reason+" with its upstream")
-	case !ok:
-		return skip(CauseUnable, "does not serve "+string(op))
-	}
-	c := Candidate{Source: source, Upstream: u, Format: f, Model: source.Model, Serves: e, weight: source.weight()}
-	c.Target = e.target(u, source.Model)
-	switch {
-	case source.Format != "" && !upstream.Serves(source.Format, op):
-		return skip(CauseUnable, "does not serve "+string(op)+" in the format "+string(source.Format))
-	case source.Format != "":
-		c.Format = source.Format
-	case f == format.OpenAIChat && c.Target.Can.ChatTools != capability.ChatToolsFree && u.Speaks(format.OpenAIResponses):
-		c.ToolFormat = format.OpenAIResponses
-	}
-	return c, Skip{}
-}
-
-// target is what encoders must know of an upstream model, with the model's own
-// settings.
-func (e *Entry) target(u *upstream.Upstream, name string) chat.Target {
-	target := u.Target(name)
-	target.ServerTools, _ = e.Model.serverTools() // checked with the model
-	_ = e.Model.override(&target.Can)             // likewise
-	return target
-}
-
-// add puts a candidate into the group of its priority.
-func (r *route) add(c Candidate) {
-	p := c.Source.priority()
-	i := slices.IndexFunc(r.groups, func(g group) bool { return g.priority == p })
-	if i < 0 {
-		i = len(r.groups)
-		r.groups = append(r.groups, group{priority: p})
-	}
-	r.groups[i].candidates = append(r.groups[i].candidates, c)
-	r.groups[i].weight += c.weight
 }
 
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -84,12 +84,18 @@ func New(t testing.TB) *Provider {
 	return p
 }
 
-// Refused is the URL of a provider that refuses connections.
+// Refused is the URL of a provider that refuses connections. Its port is that of
+// the calling end of a connection: nobody listens there, and nobody else is given
+// it as long as the test runs.
 func Refused(t testing.TB) string {
 	t.Helper()
 	p := New(t)
-	p.Close()
-	return p.URL()
+	conn, err := net.Dial("tcp", p.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return "http://" + conn.LocalAddr().String()
 }
 
 // URL is the provider's origin, without a slash at the end.

@@ -69,6 +69,28 @@ func (e *endpoint) ofModel(call *Call) *url.URL {
 	return &u
 }
 
+// modelList is where the models are listed: beside the endpoint of the format. It
+// is false if the endpoint's path is not the usual one, so that nobody knows.
+func (e *endpoint) modelList(f format.ID) (*url.URL, bool) {
+	u, path := *e.url, e.url.EscapedPath()
+	if f != format.Gemini && f != format.GeminiEmbeddings {
+		parent, ok := strings.CutSuffix(path, "/"+strings.Join(segments(formatPaths[f])[1:], "/"))
+		if !ok {
+			return nil, false
+		}
+		path = parent + "/models"
+	}
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return nil, false
+	}
+	u.Path, u.RawPath = plain, path
+	if (&url.URL{Path: plain}).EscapedPath() == path {
+		u.RawPath = ""
+	}
+	return &u, true
+}
+
 // geminiVerb is what is asked of a model.
 func geminiVerb(call *Call) string {
 	switch {

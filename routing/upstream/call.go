@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -41,6 +40,13 @@ type Call struct {
 	Header http.Header
 	// Stream says that a stream of events is asked for.
 	Stream bool
+	// Credential is the id of the upstream's credential to use: see
+	// ChooseCredential. Default: the first that is not empty.
+	Credential string
+	// Override is the client's own key, without a scheme such as Bearer, to be sent
+	// in the place of the upstream's. Only an upstream that allows it takes one;
+	// others refuse the call. Default: none.
+	Override string
 }
 
 // Do sends the call and returns the upstream's answer, whatever its status, with
@@ -52,18 +58,6 @@ func (u *Upstream) Do(ctx context.Context, call *Call) (*http.Response, error) {
 		return nil, err
 	}
 	return u.transport.RoundTrip(r)
-}
-
-// endpoint is where and how requests in one format are sent.
-type endpoint struct {
-	url           *url.URL
-	whole, stream http.Header
-}
-
-func newEndpoint(f format.ID, u *url.URL, static http.Header) *endpoint {
-	e := &endpoint{url: u}
-	e.whole, e.stream = templates(f, static)
-	return e
 }
 
 // request builds the request by hand: no URL is parsed and no header value
@@ -81,10 +75,8 @@ func (u *Upstream) request(ctx context.Context, call *Call) (*http.Request, erro
 	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
 	r.Header = e.header(call)
 	r.ContentLength = int64(call.Body.Len())
-	if u.credential != nil {
-		if err := u.credential.Apply(ctx, r, nil); err != nil {
-			return nil, fmt.Errorf("applying the credential of upstream %q: %w", u.name, err)
-		}
+	if err := u.authorise(ctx, r, call); err != nil {
+		return nil, err
 	}
 	setBody(r, call.Body) // last: from here on the transport closes its readers
 	return r, nil

@@ -146,7 +146,7 @@ func TestDoErrors(t *testing.T) {
 	if _, err := off.Do(t.Context(), &Call{Format: format.OpenAIChat, Operation: format.OperationChat, Body: bodyOf("x")}); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("disabled: got %v", err)
 	}
-	u.credential = failing{}
+	u.pool = []pooled{{credential: failing{}}}
 	body, freed := bodyOf("x"), false
 	body.Own(func() { freed = true })
 	if _, err := u.Do(t.Context(), &Call{Format: format.OpenAIChat, Operation: format.OperationChat, Body: body}); !errors.Is(err, errFailing) {

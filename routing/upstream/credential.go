@@ -45,37 +45,6 @@ type (
 	}
 )
 
-// loadCredential loads the credential and returns what it keeps secret.
-func (u *Upstream) loadCredential(ctx caddy.Context) ([]string, error) {
-	switch len(u.CredentialsRaw) {
-	case 0:
-		return nil, nil
-	case 1:
-	default:
-		return nil, errors.New("credentials[1]: one credential per upstream; several of them are not supported yet")
-	}
-	if err := checkSecretTypes(u.CredentialsRaw[0]); err != nil {
-		return nil, fmt.Errorf("credentials[0]%w", err)
-	}
-	modules, err := ctx.LoadModule(u, "CredentialsRaw")
-	if err != nil {
-		return nil, fmt.Errorf("credentials[0]: %s", strings.TrimPrefix(err.Error(), "position 0: "))
-	}
-	module := modules.([]any)[0] // LoadModule returns this type for a list
-	credential, ok := module.(Credential)
-	if !ok {
-		return nil, fmt.Errorf("credentials[0]: module %T is no credential", module)
-	}
-	u.credential = credential
-	if t, ok := module.(missingTeller); ok && t.Missing() != "" {
-		u.lacks("credential " + t.Missing() + " is empty")
-	}
-	if t, ok := module.(secretTeller); ok {
-		return t.Secrets(), nil
-	}
-	return nil, nil
-}
-
 // checkSecretTypes refuses secrets that are no strings before the decoder does:
 // its message would repeat them.
 func checkSecretTypes(raw json.RawMessage) error {

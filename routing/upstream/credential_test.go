@@ -38,7 +38,7 @@ func TestCredentialSources(t *testing.T) {
 func TestCredentialDoesNotAllocate(t *testing.T) {
 	u := mustProvision(t, "openai", `{"credentials":[{"type":"bearer","token":"tok"}]}`)
 	r := &http.Request{Header: http.Header{"Authorization": nil}}
-	if n := testing.AllocsPerRun(100, func() { _ = u.credential.Apply(t.Context(), r, nil) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _ = u.authorise(t.Context(), r, new(Call)) }); n != 0 {
 		t.Errorf("got %v allocations", n)
 	}
 }

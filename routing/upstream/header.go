@@ -53,29 +53,30 @@ func refusal(canonical string, credential bool) string {
 	return reason
 }
 
-// resolveHeaders returns the configured headers in canonical form with their
-// placeholders resolved, and the values that came from placeholders.
-func (u *Upstream) resolveHeaders(repl *caddy.Replacer) (http.Header, []string, error) {
-	headers := make(http.Header, len(u.Headers))
+// resolveHeaders returns configured headers in canonical form with their
+// placeholders resolved, and the values that came from placeholders. The field
+// is where they stand, for errors.
+func resolveHeaders(repl *caddy.Replacer, field string, configured http.Header) (http.Header, []string, error) {
+	headers := make(http.Header, len(configured))
 	var secrets []string
-	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
+	for _, name := range slices.Sorted(maps.Keys(configured)) {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return nil, nil, fmt.Errorf("headers.%s: is not a header name", name)
+			return nil, nil, fmt.Errorf("%s.%s: is not a header name", field, name)
 		}
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		if reason := refusal(canonical, false); reason != "" {
-			return nil, nil, fmt.Errorf("headers.%s: cannot be set: %s", name, reason)
+			return nil, nil, fmt.Errorf("%s.%s: cannot be set: %s", field, name, reason)
 		}
 		if _, ok := headers[canonical]; ok {
-			return nil, nil, fmt.Errorf("headers.%s: stands twice in different spellings", name)
+			return nil, nil, fmt.Errorf("%s.%s: stands twice in different spellings", field, name)
 		}
-		for i, raw := range u.Headers[name] {
+		for i, raw := range configured[name] {
 			value, err := resolve(repl, raw)
 			if err != nil {
-				return nil, nil, fmt.Errorf("headers.%s[%d]: %w", name, i, err)
+				return nil, nil, fmt.Errorf("%s.%s[%d]: %w", field, name, i, err)
 			}
 			if !httpguts.ValidHeaderFieldValue(value.text) {
-				return nil, nil, fmt.Errorf("headers.%s[%d]: holds a line break or another forbidden character", name, i)
+				return nil, nil, fmt.Errorf("%s.%s[%d]: holds a line break or another forbidden character", field, name, i)
 			}
 			if value.text == "" {
 				continue

@@ -17,7 +17,8 @@ type Timeouts struct {
 	// The TLS handshake. Default: 5s.
 	TLSHandshake caddy.Duration `json:"tls_handshake,omitempty"`
 	// From sending the request to the header of the answer. Default: 60s for
-	// streams, 300s for other chat requests.
+	// streams, embeddings and reranking, 600s for images and audio, 300s for other
+	// requests.
 	ResponseHeader caddy.Duration `json:"response_header,omitempty"`
 	// From the start of a stream to its first content; comments and pings do not
 	// count. Default: 120s.
@@ -34,6 +35,7 @@ const (
 	defaultTLSHandshake = 5 * time.Second
 	defaultFirstContent = 120 * time.Second
 	defaultIdle         = 90 * time.Second
+	defaultStream       = time.Hour
 )
 
 // Limits are the time limits of one call. The transport keeps those of the
@@ -70,14 +72,32 @@ func defaultLimits(op format.Operation, stream bool) Limits {
 			Header:       60 * time.Second,
 			FirstContent: defaultFirstContent,
 			Idle:         defaultIdle,
-			Total:        time.Hour,
+			Total:        defaultStream,
 		}
 	case op == format.OperationListModels:
 		return Limits{Header: 15 * time.Second, Total: 15 * time.Second}
 	default:
-		return Limits{Header: 300 * time.Second, Total: 600 * time.Second}
+		return Limits{Header: defaultHeader(op), Total: 600 * time.Second}
 	}
 }
+
+// defaultHeader is how long the header of an answer in one piece may take, which
+// is about as long as the answer.
+func defaultHeader(op format.Operation) time.Duration {
+	switch op {
+	case format.OperationEmbed, format.OperationRerank:
+		return 60 * time.Second
+	case format.OperationImageGenerate, format.OperationImageEdit,
+		format.OperationAudioSpeech, format.OperationAudioTranscribe:
+		return 600 * time.Second
+	default:
+		return 300 * time.Second
+	}
+}
+
+// ConnectLimit is how long connecting may take, the look-up of the name included
+// and the TLS handshake not; 0 for a transport without such a limit.
+func (u *Upstream) ConnectLimit() time.Duration { return u.connect }
 
 // check refuses what cannot be a limit.
 func (t *Timeouts) check() error {
@@ -97,6 +117,9 @@ func (t *Timeouts) check() error {
 		}
 		if t.Total > 0 && limit.value > t.Total {
 			return fmt.Errorf("timeouts.%s: must not be longer than timeouts.total", limit.name)
+		}
+		if t.Total == 0 && limit.name != "total" && time.Duration(limit.value) > defaultStream {
+			return fmt.Errorf("timeouts.%s: must not be longer than the whole call, which is %s; set timeouts.total too", limit.name, defaultStream)
 		}
 	}
 	return nil

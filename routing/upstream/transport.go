@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,8 +38,8 @@ func (u *Upstream) loadTransport(ctx caddy.Context, known *preset) error {
 		if u.TransportRaw, err = u.httpTransport(); err != nil {
 			return fmt.Errorf("transport%w", err)
 		}
-	} else if field := u.Timeouts.connection(); field != "" {
-		return fmt.Errorf("timeouts.%s: the transport %s has no such limit", field, protocol)
+	} else if err := u.checkForeign(protocol); err != nil {
+		return err
 	}
 	module, err := ctx.LoadModule(u, "TransportRaw")
 	if err != nil {
@@ -49,9 +50,22 @@ func (u *Upstream) loadTransport(ctx caddy.Context, known *preset) error {
 		return fmt.Errorf("transport: %s cannot be used here: it is no HTTP round tripper", protocol)
 	}
 	if t, ok := transport.(*reverseproxy.HTTPTransport); ok {
-		u.tune(t.Transport)
+		if err := u.tune(t); err != nil {
+			return fmt.Errorf("transport%w", err)
+		}
 	}
 	u.transport = transport
+	return nil
+}
+
+// checkForeign refuses what only Caddy's HTTP transport can keep.
+func (u *Upstream) checkForeign(protocol string) error {
+	if field := u.Timeouts.connection(); field != "" {
+		return fmt.Errorf("timeouts.%s: the transport %s has no such limit", field, protocol)
+	}
+	if len(u.AllowAddresses) > 0 {
+		return fmt.Errorf("allow_addresses: the transport %s makes its own connections, which are not checked", protocol)
+	}
 	return nil
 }
 
@@ -108,9 +122,21 @@ func (u *Upstream) fill(t *reverseproxy.HTTPTransport) {
 	setDefault(&t.KeepAlive.IdleConnTimeout, caddy.Duration(idleConnTimeout))
 }
 
-// tune sets what Caddy's configuration has no word for, before first use.
-func (u *Upstream) tune(t *http.Transport) {
+// tune sets what Caddy's configuration has no word for, before first use. An
+// error starts with the field's path.
+func (u *Upstream) tune(module *reverseproxy.HTTPTransport) error {
+	if slices.Contains(module.Versions, "3") && !u.allowed.everything() {
+		return errors.New(".versions: the addresses of HTTP/3 connections cannot be checked; " +
+			"use 1.1 and 2, or give up the check with allow_addresses 0.0.0.0/0 ::/0")
+	}
+	d, err := newDialer(module, u.allowed)
+	if err != nil {
+		return fmt.Errorf(".%w", err)
+	}
+	t := module.Transport
+	t.DialContext = d.dial
 	setDefault(&t.TLSHandshakeTimeout, replaced(defaultTLSHandshake, u.Timeouts.TLSHandshake))
+	u.connect = d.Timeout
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = new(tls.Config)
 	}
@@ -120,6 +146,7 @@ func (u *Upstream) tune(t *http.Transport) {
 		// on it until its limit.
 		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
 	}
+	return nil
 }
 
 // connection names a set limit that only the HTTP transport can keep.

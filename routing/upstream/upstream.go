@@ -1,6 +1,7 @@
 // Package upstream is the connection to one provider or compatible service: its
-// addresses, credential, headers, time limits and transport. It sends what it
-// is given and knows nothing of models, circuits or retries.
+// addresses, credentials, headers, time limits and transport. It sends what it is
+// given and checks whether the service works; it holds the settings of circuits
+// and retries, but knows nothing of their state, nor of models.
 package upstream
 
 import (
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -48,8 +50,15 @@ type Upstream struct {
 	// Default: the provider's, or the format's own path.
 	FormatPaths map[format.ID]string `json:"format_paths,omitempty"`
 
-	// The secret that is sent with each request; at most one for now.
-	// Default: none.
+	// The secrets that are sent with the requests, one with each. Several share the
+	// requests by weight, and each fails on its own. Beside the fields of its type
+	// each has
+	//
+	//   id      its name; default: its position, counted from 1
+	//   weight  its share, 0 to 1000; with 0 it is used only when no other is
+	//           left; default: 1
+	//
+	// Those that come out empty are skipped. Default: none.
 	CredentialsRaw []json.RawMessage `json:"credentials,omitempty" caddy:"namespace=ai_gateway.credentials inline_key=type"`
 
 	// Headers sent with every request. A value that comes out empty is not sent.
@@ -62,8 +71,36 @@ type Upstream struct {
 	// defaults. Default: `http`.
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
+	// Addresses and networks that may be called although they are link-local, a
+	// cloud's metadata, unspecified or multicast, such as `169.254.10.0/24`. The
+	// addresses that are dialled are checked each time, whatever name led to them.
+	// Default: none.
+	AllowAddresses []string `json:"allow_addresses,omitempty"`
+
+	// Lets a client's own key take the place of the credential. Default: false: what
+	// clients present is never sent on.
+	AllowOverride bool `json:"allow_override,omitempty"`
+
 	// Time limits. Default: see each of them.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
+
+	// How often one request may ask a source of this upstream again that has just
+	// failed, 0 to 4. A repeat on a new connection, because the old one was closed
+	// while it was idle, does not count. Default: 1.
+	Retries *int `json:"retries,omitempty"`
+
+	// How many requests may be under way at once; further ones go to other sources.
+	// Default: 0, which is no limit.
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
+
+	// When the circuits of this upstream open, and for how long; what it leaves out
+	// is taken from the app's. Default: the app's.
+	Circuit *CircuitPolicy `json:"circuit,omitempty"`
+
+	// Calls of our own that find out whether the service works, so that it is left
+	// alone before requests fail, and used again before one has to try. Default:
+	// none are made.
+	Health *Health `json:"health,omitempty"`
 
 	// Ways in which the service differs from its formats, added to those that are
 	// known of the provider; "-" in front of a name takes one away:
@@ -82,13 +119,25 @@ type Upstream struct {
 	// Takes the upstream out of use. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
 
-	name       string
-	quirks     quirks
-	formats    []format.ID
-	endpoints  map[format.ID]*endpoint
-	credential Credential
-	transport  http.RoundTripper
-	scrubber   *strings.Replacer
+	name      string
+	quirks    quirks
+	formats   []format.ID
+	endpoints map[format.ID]*endpoint
+	pool      []pooled
+	transport http.RoundTripper
+	scrubber  *strings.Replacer
+	allowed   allowList
+	identity  string
+	health    *checks // nil: none
+	observed  *Observed
+	state     *HealthState
+	// keyHeader is the header in which the provider wants the key; "" for a bearer
+	// token, or without a provider.
+	keyHeader   string
+	hasProvider bool
+	// connect is the limit for making a connection; 0 for a transport that has no
+	// such limit.
+	connect time.Duration
 	// missing says what comes out empty, if anything does.
 	missing string
 }
@@ -100,11 +149,16 @@ func (u *Upstream) Provision(ctx caddy.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	own, err := u.loadCredential(ctx)
+	own, err := u.loadCredentials(ctx)
 	if err != nil {
 		return err
 	}
+	if err := u.checkOverride(); err != nil {
+		return err
+	}
 	u.scrubber = newScrubber(append(secrets, own...))
+	u.identity = u.identify()
+	u.Adopt(new(Observed))
 	return u.loadTransport(ctx, known)
 }
 
@@ -124,18 +178,37 @@ func (u *Upstream) prepare(name string) (known *preset, secrets []string, err er
 	if known, err = u.preset(); err != nil {
 		return nil, nil, err
 	}
+	if known != nil {
+		u.hasProvider, u.keyHeader = true, known.header
+	}
 	if err := u.Timeouts.check(); err != nil {
+		return nil, nil, err
+	}
+	if err := u.checkNumbers(); err != nil {
+		return nil, nil, err
+	}
+	if err := u.Circuit.Validate(); err != nil {
+		return nil, nil, fmt.Errorf("circuit.%w", err)
+	}
+	if _, _, err := commonOf(u.CredentialsRaw); err != nil {
+		return nil, nil, err
+	}
+	if u.allowed, err = parseAllowList(u.AllowAddresses); err != nil {
 		return nil, nil, err
 	}
 	if err := u.chooseFormats(known); err != nil {
 		return nil, nil, err
 	}
 	repl := caddy.NewReplacer()
-	headers, secrets, err := u.resolveHeaders(repl)
+	headers, secrets, err := resolveHeaders(repl, "headers", u.Headers)
 	if err != nil {
 		return nil, nil, err
 	}
-	return known, secrets, u.buildEndpoints(repl, known, headers)
+	if err := u.buildEndpoints(repl, known, headers); err != nil {
+		return nil, nil, err
+	}
+	own, err := u.prepareHealth(repl)
+	return known, append(secrets, own...), err
 }
 
 // Cleanup closes idle connections. Requests that still run are not touched, and
@@ -227,108 +300,4 @@ func (u *Upstream) preset() (*preset, error) {
 		return known, nil
 	}
 	return nil, nil
-}
-
-// chooseFormats settles which formats the upstream speaks.
-func (u *Upstream) chooseFormats(known *preset) error {
-	for i, f := range u.Formats {
-		if _, ok := formatPaths[f]; !ok {
-			return fmt.Errorf("formats[%d]: unknown format %q; known: %s", i, f, knownFormats())
-		}
-		if first := slices.Index(u.Formats, f); first != i {
-			return fmt.Errorf("formats[%d]: %s stands twice, first as formats[%d]", i, f, first)
-		}
-	}
-	switch {
-	case len(u.Formats) > 0:
-		u.formats = slices.Clone(u.Formats)
-	case known != nil:
-		u.formats = known.formats()
-	default:
-		u.formats = []format.ID{format.OpenAIChat}
-		if u.BaseURL != "" || u.FormatURLs[format.OpenAIEmbeddings] != "" {
-			u.formats = append(u.formats, format.OpenAIEmbeddings)
-		}
-	}
-	for _, f := range sortedKeys(u.FormatURLs) {
-		if !u.Speaks(f) {
-			return fmt.Errorf("format_urls.%s: the upstream does not speak this format; it speaks %s", f, joinIDs(u.formats))
-		}
-	}
-	for _, f := range sortedKeys(u.FormatPaths) {
-		if !u.Speaks(f) {
-			return fmt.Errorf("format_paths.%s: the upstream does not speak this format; it speaks %s", f, joinIDs(u.formats))
-		}
-	}
-	return nil
-}
-
-// buildEndpoints settles the address and the headers of each format.
-func (u *Upstream) buildEndpoints(repl *caddy.Replacer, known *preset, headers http.Header) error {
-	u.endpoints = make(map[format.ID]*endpoint, len(u.formats))
-	for _, f := range u.formats {
-		base, err := u.base(repl, known, f)
-		if err != nil {
-			return err
-		}
-		path, literal := known.path(f), false
-		if own, ok := u.FormatPaths[f]; ok {
-			if err := checkPath(own); err != nil {
-				return fmt.Errorf("format_paths.%s: %w", f, err)
-			}
-			path, literal = own, true
-		}
-		if base == nil {
-			continue // not configured; the rest is checked all the same
-		}
-		if len(u.endpoints) == 0 {
-			u.quirks = quirksOf(known, base.Hostname())
-			if err := u.quirks.apply(u.Quirks); err != nil {
-				return err
-			}
-		}
-		u.endpoints[f] = newEndpoint(f, join(base, path, joining{
-			literal: literal,
-			pinned:  known != nil && known.quirks.pinnedVersion,
-			own:     known != nil && known.isHost(base.Hostname()),
-		}), headers)
-	}
-	return nil
-}
-
-// base is the base URL for a format; nil if it comes out empty.
-func (u *Upstream) base(repl *caddy.Replacer, known *preset, f format.ID) (*baseURL, error) {
-	field, raw := "format_urls."+string(f), u.FormatURLs[f]
-	if raw == "" {
-		field, raw = "base_url", u.BaseURL
-	}
-	if raw == "" && known != nil {
-		raw = known.url
-	}
-	if raw == "" {
-		if known != nil {
-			return nil, fmt.Errorf("base_url: required, for provider %s has no address of its own", known.name)
-		}
-		return nil, fmt.Errorf("base_url: required, for upstream %q has no provider; known providers: %s", u.name, strings.Join(Providers(), ", "))
-	}
-	value, err := resolve(repl, raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", field, err)
-	}
-	if value.missing != "" {
-		u.lacks(field + " " + value.missing + " is empty")
-		return nil, nil
-	}
-	base, err := parseBase(value.text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", field, err)
-	}
-	return base, nil
-}
-
-// lacks notes that something comes out empty. The first is told.
-func (u *Upstream) lacks(what string) {
-	if u.missing == "" {
-		u.missing = what
-	}
 }

@@ -16,6 +16,22 @@ import (
 func init() {
 	caddy.RegisterModule(fakeDemo{})
 	caddy.RegisterModule(notATransport{})
+	caddy.RegisterModule(signing{})
+}
+
+// signing is a credential that tells nothing and has no key.
+type signing struct{}
+
+func (signing) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "ai_gateway.credentials.signing",
+		New: func() caddy.Module { return new(signing) },
+	}
+}
+
+func (*signing) Apply(_ context.Context, r *http.Request, _ []byte) error {
+	r.Header.Set("Signature", r.URL.Path)
+	return nil
 }
 
 // fakeDemo stands for the built-in upstream's transport.
@@ -86,7 +102,31 @@ func TestProvisionErrors(t *testing.T) {
 		{"path to another host", `{"provider":"openai","format_paths":{"openai_chat":"//evil"}}`, `format_paths.openai_chat: must not start with //, which names another host`},
 		{"negative limit", `{"provider":"openai","timeouts":{"connect":-1}}`, `timeouts.connect: must not be negative`},
 		{"limit over the total", `{"provider":"openai","timeouts":{"idle":"3s","total":"2s"}}`, `timeouts.idle: must not be longer than timeouts.total`},
-		{"two credentials", `{"provider":"openai","credentials":[{"type":"bearer","token":"a"},{"type":"bearer","token":"b"}]}`, `credentials[1]: one credential per upstream`},
+		{"unknown second credential", `{"provider":"openai","credentials":[{"type":"bearer","token":"a"},{"type":"magic"}]}`, `credentials[1]: `},
+		{"empty second token", `{"provider":"openai","credentials":[{"type":"bearer","token":"secret-value"},{"type":"bearer"}]}`, `credentials[1]: `},
+		{"null as credential", `{"provider":"openai","credentials":[null]}`, `credentials[0]: must be an object`},
+		{"id of two credentials", `{"provider":"openai","credentials":[{"type":"bearer","token":"a","id":"x"},{"type":"bearer","token":"b","id":"x"}]}`, `credentials[1].id: "x" is the id of credentials[0] too`},
+		{"id that is a position", `{"provider":"openai","credentials":[{"type":"bearer","token":"a","id":"2"},{"type":"bearer","token":"b"}]}`, `credentials[1].id: "2" is what credentials[0] is called by its position; give both an id`},
+		{"id with a space", `{"provider":"openai","credentials":[{"type":"bearer","token":"a","id":"a b"}]}`, `credentials[0].id: must be 1 to 64 letters`},
+		{"id that is a number", `{"provider":"openai","credentials":[{"type":"bearer","token":"a","id":7}]}`, `credentials[0].id: must be 1 to 64 letters`},
+		{"weight below zero", `{"provider":"openai","credentials":[{"type":"bearer","token":"a","weight":-1}]}`, `credentials[0].weight: must be a number from 0 to 1000`},
+		{"weight over the limit", `{"provider":"openai","credentials":[{"type":"bearer","token":"a","weight":1001}]}`, `credentials[0].weight: must be a number from 0 to 1000`},
+		{"weight that is a text", `{"provider":"openai","credentials":[{"type":"bearer","token":"a","weight":"2"}]}`, `credentials[0].weight: must be a number from 0 to 1000`},
+		{"null as weight", `{"provider":"openai","credentials":[{"type":"bearer","token":"a","weight":null}]}`, `credentials[0].weight: must be a number from 0 to 1000`},
+		{"override of a signature", `{"provider":"openai","allow_override":true,"credentials":[{"type":"signing"}]}`, `allow_override: the first credential is of a type that sends no key`},
+		{"link-local address", `{"base_url":"http://169.254.169.254/v1"}`, `base_url: address refused: 169.254.169.254 is a link-local address`},
+		{"metadata address of a format", `{"base_url":"http://h","format_urls":{"openai_chat":"http://[fd00:ec2::254]"}}`, `format_urls.openai_chat: address refused: fd00:ec2::254 is a cloud's metadata address`},
+		{"metadata name", `{"base_url":"http://Metadata.Google.Internal./v1"}`, `base_url: address refused: metadata.google.internal is a cloud's metadata service`},
+		{"no address", `{"base_url":"http://h","allow_addresses":["fe80::1%eth0"]}`, `allow_addresses[0]: "fe80::1%eth0" is neither an address nor a network`},
+		{"no network", `{"base_url":"http://h","allow_addresses":["169.254.0.0/16","169.254.0.0/33"]}`, `allow_addresses[1]: "169.254.0.0/33" is neither an address nor a network`},
+		{"bits behind the length", `{"base_url":"http://h","allow_addresses":["169.254.1.0/16"]}`, `allow_addresses[0]: "169.254.1.0/16" has bits set behind its length; write 169.254.0.0/16`},
+		{"network twice", `{"base_url":"http://h","allow_addresses":["169.254.0.1","169.254.0.1/32"]}`, `allow_addresses[1]: 169.254.0.1/32 stands twice, first as allow_addresses[0]`},
+		{"HTTP/3 cannot be checked", `{"base_url":"https://h","transport":{"protocol":"http","versions":["3"],"tls":{}}}`, `transport.versions: the addresses of HTTP/3 connections cannot be checked`},
+		{"local address that is a range", `{"base_url":"https://h","transport":{"protocol":"http","local_address":"udp/127.0.0.1"}}`, `transport: `},
+		{"local address that is a socket", `{"base_url":"https://h","transport":{"protocol":"http","local_address":"unix//tmp/x"}}`, `transport.local_address: unix//tmp/x is not a single TCP address`},
+		{"resolver without addresses", `{"base_url":"https://h","transport":{"protocol":"http","resolver":{}}}`, `transport.resolver.addresses: needs at least one address`},
+		{"allowed addresses without connections", `{"provider":"demo","allow_addresses":["169.254.0.1"]}`, `allow_addresses: the transport ai_gateway_demo makes its own connections`},
+		{"limit over the default total", `{"provider":"openai","timeouts":{"idle":"61m"}}`, `timeouts.idle: must not be longer than the whole call, which is 1h0m0s; set timeouts.total too`},
 		{"unknown credential", `{"provider":"openai","credentials":[{"type":"magic"}]}`, `unknown module: ai_gateway.credentials.magic`},
 		{"empty token", `{"provider":"openai","credentials":[{"type":"bearer"}]}`, `token: required`},
 		{"no header name", `{"provider":"openai","credentials":[{"type":"header","value":"secret-value"}]}`, `name: must be the name of a header`},

@@ -1,0 +1,61 @@
+package handler
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+)
+
+// stickyHeaders are those by which clients tell which conversation a request
+// belongs to, the more telling first.
+var stickyHeaders = [...]string{"X-Session-Affinity", "Session-Id", "X-Claude-Code-Session-Id"}
+
+// request is what routing is told of the exchange.
+func (x *exchange) request(op format.Operation) routing.Request {
+	x.clientKey = clientKey(x.r)
+	return routing.Request{
+		Model: x.envelope.model, Format: x.endpoint.Format, Operation: op,
+		Stream: x.envelope.stream, Header: x.r.Header, ClientIP: clientIP(x.r),
+		Sticky: x.sticky(), Override: x.clientKey != "",
+	}
+}
+
+// sticky is what the request's conversation is known by; "" if nothing tells.
+func (x *exchange) sticky() string {
+	for _, name := range stickyHeaders {
+		if values := x.r.Header[name]; len(values) > 0 && values[0] != "" {
+			return values[0]
+		}
+	}
+	return x.envelope.cacheKey
+}
+
+// clientIP is the client's address as Caddy has found it out, trusted proxies
+// considered.
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}
+
+// clientKey is the key that a client has sent, in any of the places that the
+// formats have for it; "" if it sent none.
+func clientKey(r *http.Request) string {
+	for _, name := range [...]string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key"} {
+		if values := r.Header[name]; len(values) > 0 && values[0] != "" {
+			return values[0]
+		}
+	}
+	if values := r.Header["Authorization"]; len(values) > 0 {
+		if scheme, token, ok := strings.Cut(values[0], " "); ok && strings.EqualFold(scheme, "Bearer") {
+			return strings.TrimSpace(token)
+		}
+	}
+	if r.URL.RawQuery != "" {
+		return r.URL.Query().Get("key")
+	}
+	return ""
+}

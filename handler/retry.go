@@ -1,0 +1,211 @@
+package handler
+
+import (
+	"errors"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+)
+
+// The pauses before the same source is asked again.
+const (
+	// firstPause is the longest pause before the first repeat; it doubles with each.
+	firstPause = 100 * time.Millisecond
+	// longestPause is the longest pause, and the longest wish of an upstream that is
+	// obeyed: after a longer one another source is better, or the end.
+	longestPause = 2 * time.Second
+)
+
+// tryAll tries the plan's sources in order. It is false if none of them has
+// answered the client.
+func (x *exchange) tryAll(plan *routing.Plan) bool {
+	x.plan = plan
+	plan.Budget().Earn()
+	for x.attempts < x.h.maxAttempts() && x.timeLeft() {
+		admission, ok := x.next(plan)
+		if !ok {
+			break
+		}
+		out := x.ask(admission)
+		if out.class == routing.ClassUnsupported {
+			x.refuse(out)
+			continue
+		}
+		x.last = out
+		if out.class == routing.ClassOK || x.committed || !x.movesOn(&out) {
+			break
+		}
+	}
+	return x.last.class == routing.ClassOK && x.attempts > 0 || x.committed
+}
+
+// next takes leave for the next attempt: at another source, or once more at the
+// last one if there is no other. If nothing has been asked and nothing can be, it
+// notes why.
+func (x *exchange) next(plan *routing.Plan) (*routing.Admission, bool) {
+	now := time.Now()
+	last := x.attempts+1 == x.h.maxAttempts() || x.envelope.trace
+	if a, ok := plan.Admit(now, last); ok {
+		return x.paid(plan, &a, now)
+	}
+	if x.attempts > 0 {
+		return x.repeat(plan)
+	}
+	if x.h.OnAllOpen == onAllOpenBest {
+		if a, ok := plan.LastResort(now); ok {
+			return &a, true
+		}
+	}
+	if x.last.err == nil { // no source was passed over because of its format
+		x.last = barred(plan.NoSource(now))
+	}
+	return nil, false
+}
+
+// paid lets a move to another source pass if it is the request's first and to a
+// healthy one, or if the model's budget pays for it: an outage must not multiply
+// the attempts.
+func (x *exchange) paid(plan *routing.Plan, a *routing.Admission, now time.Time) (*routing.Admission, bool) {
+	if x.attempts == 0 {
+		return a, true
+	}
+	x.moves++
+	if (x.moves > 1 || a.Probe()) && !plan.Budget().Spend() {
+		a.Cancel(now)
+		return nil, false
+	}
+	return a, true
+}
+
+// repeat takes leave to ask the last source once more, after a pause. It does so
+// for failures of a moment only.
+func (x *exchange) repeat(plan *routing.Plan) (*routing.Admission, bool) {
+	switch x.last.class {
+	case routing.ClassConnect, routing.ClassServer, routing.ClassTimeout, routing.ClassConflict:
+	default:
+		return nil, false
+	}
+	if x.repeats > 0 || x.repeats >= x.source.Upstream.MaxRetries() || x.last.wait > longestPause {
+		return nil, false
+	}
+	if !plan.Budget().Spend() || !x.rest(max(x.last.wait, rand.N(firstPause<<x.repeats))) {
+		return nil, false
+	}
+	a, ok := plan.Again(x.source, time.Now())
+	if ok {
+		x.repeats++
+	}
+	return &a, ok
+}
+
+// rest waits; it is false if the client leaves or if the request's time would not
+// suffice.
+func (x *exchange) rest(d time.Duration) bool {
+	if total := x.h.total(); !x.envelope.stream && total > 0 && time.Since(x.began)+d > total {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-x.r.Context().Done():
+		return false
+	}
+}
+
+// timeLeft says whether the request's time suffices to connect once more.
+func (x *exchange) timeLeft() bool {
+	total := x.h.total()
+	if x.attempts == 0 || x.envelope.stream || total <= 0 {
+		return true
+	}
+	return time.Since(x.began)+x.source.Upstream.ConnectLimit() <= total
+}
+
+// ask makes one attempt, and a second one without signatures if that is what the
+// upstream has refused.
+func (x *exchange) ask(admission *routing.Admission) outcome {
+	before := x.source
+	x.attempts++
+	x.source = admission.Candidate
+	out := x.try(admission)
+	if x.losesSignatures(&out) {
+		if again, ok := x.plan.Again(x.source, time.Now()); ok {
+			x.unsigned = true
+			x.attempts++
+			out = x.try(&again)
+		}
+	}
+	if out.class == routing.ClassUnsupported {
+		x.attempts--
+		x.source = before
+	}
+	return out
+}
+
+// try asks one source and relays its answer if it has one.
+func (x *exchange) try(admission *routing.Admission) outcome {
+	defer func() { admission.Cancel(time.Now()) }() // does nothing but after a panic
+	a, err := x.newAttempt(admission)
+	if err != nil {
+		return refused(err)
+	}
+	defer a.close()
+	out := a.run()
+	a.latency = time.Since(a.began)
+	if out.class == routing.ClassOK {
+		out = a.relay()
+	}
+	a.tellCircuits(&out)
+	if out.class != routing.ClassOK && out.class != routing.ClassUnsupported {
+		x.failures = append(x.failures, out.class.String())
+		a.log(out)
+	}
+	return out
+}
+
+// tellCircuits ends the attempt for the circuits. What was not sent, or failed for
+// a reason of the gateway's own, is none of their business; nor is a server that
+// does not count tokens, as many do not.
+func (a *attempt) tellCircuits(out *outcome) {
+	now := time.Now()
+	unknown := out.class == routing.ClassMissing && a.x.endpoint.Operation == format.OperationCountTokens
+	if out.class == routing.ClassUnsupported || unknown || ownFault(out.detail) {
+		a.admission.Cancel(now)
+		return
+	}
+	a.admission.Done(now, routing.Outcome{
+		Class: out.class, Status: out.status, RetryAfter: out.wait,
+		Latency: a.latency, Stream: a.x.envelope.stream,
+	})
+}
+
+// ownFault says that an attempt failed for want of something of the gateway's
+// own: its process may open no more files.
+func ownFault(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// movesOn says whether the next source may be tried. A request that leaves a
+// trace is sent on only if the last upstream has certainly not begun it.
+func (x *exchange) movesOn(out *outcome) bool {
+	return out.class.Failover() && (!x.envelope.trace || out.harmless())
+}
+
+// barred is the outcome of a request for which no source can be asked now.
+func barred(e *routing.NoSourceError) outcome {
+	told := &chat.Error{
+		Kind: chat.ErrUnavailable, Code: "no_upstream_available", RetryAfter: e.RetryAfter,
+		Message: "no source of the model can be asked now; try again later",
+	}
+	if e.Throttled {
+		told.Kind, told.Code = chat.ErrRateLimit, "rate_limit_exceeded"
+		told.Message = "all sources of the model are rate limited; try again later"
+	}
+	return outcome{class: routing.ClassRefused, detail: e, err: told}
+}

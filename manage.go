@@ -1,0 +1,126 @@
+package aigateway
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/admin"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+)
+
+// This file is what the management API needs of the app: admin.Gateway.
+
+// modulePath is the module's path in builds.
+const modulePath = "github.com/caddy-ai-gateway/caddy-ai-gateway"
+
+// version is that of the module in this build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == modulePath {
+			return cmp.Or(m.Version, "unknown")
+		}
+	}
+	return "unknown"
+}
+
+// unknownUpstream is the error for a name that no config declares.
+func unknownUpstream(name string) error {
+	return &admin.Error{Status: http.StatusNotFound, Code: "unknown_upstream", Message: fmt.Sprintf("there is no upstream %q", name), Field: "upstream"}
+}
+
+// Status implements admin.Gateway.
+func (a *App) Status() admin.Status {
+	now := time.Now()
+	status := admin.Status{Version: version(), Time: now.UTC(), Configured: a.configured.UTC()}
+	snapshot, err := a.snapshot()
+	if err != nil { // it could not start with it
+		status.Store = admin.StoreStatus{State: admin.StoreOff, Reason: err.Error()}
+		return status
+	}
+	status.Started = a.shared.started.UTC()
+	status.UptimeSeconds = int64(now.Sub(a.shared.started).Seconds())
+	status.Store = a.storeStatus()
+	status.Upstreams, status.Models = admin.Survey(snapshot, a.Models, a.shared.routing.Circuits.All(now))
+	return status
+}
+
+// storeStatus is how the store is.
+func (a *App) storeStatus() admin.StoreStatus {
+	s := a.shared.store.Status()
+	if s.Degraded {
+		return admin.StoreStatus{State: admin.StoreDegraded, Reason: s.Reason}
+	}
+	return admin.StoreStatus{State: admin.StoreOK}
+}
+
+// Circuits implements admin.Gateway.
+func (a *App) Circuits(name string) ([]routing.CircuitView, error) {
+	snapshot, err := a.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return a.shared.routing.Circuits.All(time.Now()), nil
+	}
+	if _, ok := snapshot.Upstream(name); !ok {
+		return nil, unknownUpstream(name)
+	}
+	return a.shared.routing.Circuits.Upstream(time.Now(), name), nil
+}
+
+// OpenCircuit implements admin.Gateway.
+func (a *App) OpenCircuit(_ context.Context, key routing.CircuitKey, o admin.Opening) (routing.CircuitView, error) {
+	if err := a.knows(key.Upstream, key.Model); err != nil {
+		return routing.CircuitView{}, err
+	}
+	return a.shared.routing.Circuits.Open(time.Now(), key, o.Until, o.Reason, o.Actor)
+}
+
+// ResetCircuit implements admin.Gateway.
+func (a *App) ResetCircuit(_ context.Context, name, model, actor string) ([]routing.CircuitView, error) {
+	if err := a.knows(name, model); err != nil {
+		return nil, err
+	}
+	return a.shared.routing.Circuits.ResetAll(time.Now(), name, model, actor)
+}
+
+// knows says whether there is such an upstream, with a source for that model of
+// its own if the model is not empty.
+func (a *App) knows(name, model string) error {
+	snapshot, err := a.snapshot()
+	if err != nil {
+		return err
+	}
+	if _, ok := snapshot.Upstream(name); !ok {
+		return unknownUpstream(name)
+	}
+	if model == "" {
+		return nil
+	}
+	uses := func(s routing.Source) bool { return s.Upstream == name && s.Model == model }
+	for _, m := range a.Models {
+		if slices.ContainsFunc(m.Sources, uses) {
+			return nil
+		}
+	}
+	return &admin.Error{Status: http.StatusNotFound, Code: "unknown_upstream_model", Message: fmt.Sprintf("no source uses the model %q of upstream %q", model, name), Field: "upstream_model"}
+}
+
+// Explain implements admin.Gateway.
+func (a *App) Explain(_ context.Context, q admin.Question) (routing.Explanation, error) {
+	snapshot, err := a.snapshot()
+	if err != nil {
+		return routing.Explanation{}, err
+	}
+	var router routing.Router
+	return router.Explain(snapshot, routing.Request{Model: q.Model, Format: q.Format, Operation: q.Operation}, time.Now())
+}

@@ -1,0 +1,221 @@
+package aigateway
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/storage"
+)
+
+// pool holds what outlives a config, by data directory: a reload builds a new app
+// on the same state, so that circuits stay as they are and the directory's lock is
+// taken once.
+var pool = caddy.NewUsagePool()
+
+// shared is what is observed, and where it is kept.
+type shared struct {
+	routing *routing.State
+	store   *storage.Store
+	writer  *routing.CircuitWriter
+	logger  *zap.Logger
+	started time.Time
+	stop    context.CancelFunc
+	done    chan struct{} // closed when nobody reopens the store any more
+
+	mu        sync.Mutex
+	upstreams map[string]*upstream.Observed
+}
+
+// reopenEvery is how often a store that could not be opened is tried again.
+const reopenEvery = 10 * time.Second
+
+// acquire returns the state of a data directory, and opens it if no config has it
+// in use. It is given back with release.
+func acquire(dir string) (*shared, error) {
+	value, _, err := pool.LoadOrNew(dir, func() (caddy.Destructor, error) { return newShared(dir) })
+	if err != nil {
+		return nil, err
+	}
+	return value.(*shared), nil
+}
+
+// release gives the state of a data directory back; the last one closes it.
+func release(dir string) error {
+	_, err := pool.Delete(dir)
+	return err
+}
+
+// newShared opens the state. A store that cannot be used leaves the gateway
+// without a memory, not without service.
+func newShared(dir string) (*shared, error) {
+	logger := caddy.Log().Named("ai_gateway")
+	ctx, stop := context.WithCancel(context.Background())
+	store, err := storage.Open(ctx, storage.Options{Dir: dir, Logger: logger.Named("store")})
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	s := &shared{
+		routing: routing.NewState(), store: store, logger: logger, started: time.Now(),
+		stop: stop, done: make(chan struct{}), upstreams: make(map[string]*upstream.Observed),
+	}
+	s.routing.Circuits.OnChange(s.tellCircuit)
+	kept := circuitTable{storage.NewTable[routing.CircuitRecord](store, "circuits"), store}
+	s.writer = routing.NewCircuitWriter(kept, s.tellWriter)
+	s.restore(kept)
+	go s.reopen(ctx, kept)
+	return s, nil
+}
+
+// restore gives the circuits the states they had before.
+func (s *shared) restore(kept circuitTable) {
+	status := s.store.Status()
+	if status.Degraded {
+		s.logger.Warn("the store is degraded: what is observed may not outlive the process", zap.String("reason", status.Reason))
+	}
+	if !status.Available {
+		return
+	}
+	records, err := kept.LoadCircuits()
+	if err != nil {
+		s.logger.Error("some circuits could not be read from the store", zap.Error(err))
+	}
+	now := time.Now()
+	if err := s.routing.Circuits.Load(now, records); err != nil {
+		s.logger.Error("some circuits could not be restored", zap.Error(err))
+	}
+	s.routing.Circuits.Persist(now, s.writer)
+}
+
+// reopen tries again to open a store that is not there.
+func (s *shared) reopen(ctx context.Context, kept circuitTable) {
+	defer close(s.done)
+	ticker := time.NewTicker(reopenEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if s.store.Status().Available {
+			continue
+		}
+		if err := s.store.Reopen(ctx); err == nil {
+			s.logger.Info("the store is open again")
+			s.restore(kept)
+		}
+	}
+}
+
+// observed is what is seen of an upstream of that name.
+func (s *shared) observed(name string) *upstream.Observed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.upstreams[name]
+	if !ok {
+		o = new(upstream.Observed)
+		s.upstreams[name] = o
+	}
+	return o
+}
+
+// Destruct implements caddy.Destructor: no config uses the state any more.
+func (s *shared) Destruct() error {
+	s.stop()
+	<-s.done
+	return errors.Join(s.writer.Close(), s.store.Close())
+}
+
+// tellCircuit tells the log of a transition.
+func (s *shared) tellCircuit(r routing.CircuitRecord) {
+	fields := []zap.Field{
+		zap.String("upstream", r.Key.Upstream), zap.String("scope", string(r.Key.Scope)),
+		zap.Stringer("state", r.State), zap.String("reason", r.Reason),
+	}
+	if r.Key.Model != "" {
+		fields = append(fields, zap.String("upstream_model", r.Key.Model))
+	}
+	if r.Key.Credential != "" {
+		fields = append(fields, zap.String("credential", r.Key.Credential))
+	}
+	if r.State == routing.CircuitOpen || r.State == routing.CircuitForcedOpen {
+		s.logger.Warn("circuit changed", fields...)
+		return
+	}
+	s.logger.Info("circuit changed", fields...)
+}
+
+// tellWriter tells the log when circuits can no longer be stored, and when they can
+// again.
+func (s *shared) tellWriter(err error) {
+	if err != nil {
+		s.logger.Error("circuits cannot be stored; they are kept in memory", zap.Error(err))
+		return
+	}
+	s.logger.Info("circuits are stored again")
+}
+
+// circuitTable keeps circuits in the store.
+type circuitTable struct {
+	*storage.Table[routing.CircuitRecord]
+	store *storage.Store
+}
+
+// circuitKey is the key of a circuit's record.
+func circuitKey(k routing.CircuitKey) string {
+	return strings.Join([]string{string(k.Scope), k.Upstream, k.Model, k.Credential}, "\x00")
+}
+
+// LoadCircuits implements routing.CircuitStore. Records that cannot be read are
+// left out, and told with the error.
+func (t circuitTable) LoadCircuits() ([]routing.CircuitRecord, error) {
+	var records []routing.CircuitRecord
+	var errs []error
+	for row, err := range t.All() {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		records = append(records, row.Value)
+	}
+	return records, errors.Join(errs...)
+}
+
+// SaveCircuits implements routing.CircuitStore.
+func (t circuitTable) SaveCircuits(records []routing.CircuitRecord) error {
+	var b storage.Batch
+	for _, r := range records {
+		t.PutIn(&b, circuitKey(r.Key), r, storage.Any)
+	}
+	_, err := t.store.Commit(&b)
+	return err
+}
+
+// DeleteCircuits implements routing.CircuitStore.
+func (t circuitTable) DeleteCircuits(keys []routing.CircuitKey) error {
+	var b storage.Batch
+	for _, k := range keys {
+		t.DeleteIn(&b, circuitKey(k), storage.Any)
+	}
+	_, err := t.store.Commit(&b)
+	return err
+}
+
+// dataDir is where the state is kept.
+func (a *App) dataDir() (string, error) {
+	dir := a.DataDir
+	if dir == "" {
+		dir = filepath.Join(caddy.AppDataDir(), "ai_gateway")
+	}
+	return filepath.Abs(dir)
+}
