@@ -168,13 +168,24 @@ func (a *App) Start() error {
 		return err
 	}
 	for _, u := range snapshot.Upstreams() {
-		if reason := u.Unavailable(); reason != "" {
-			a.logger.Warn("upstream is not in use", zap.String("upstream", u.Name()), zap.String("reason", reason))
-		}
+		a.tellMissing(u)
 	}
 	a.check(snapshot)
 	a.logger.Info("gateway ready", zap.Int("upstreams", len(snapshot.Upstreams())), zap.Int("models", len(snapshot.Models())))
 	return nil
+}
+
+// tellMissing tells the log of what an upstream lacks.
+func (a *App) tellMissing(u *upstream.Upstream) {
+	if reason := u.Unavailable(); reason != "" {
+		a.logger.Warn("upstream is not in use", zap.String("upstream", u.Name()), zap.String("reason", reason))
+		return
+	}
+	for _, c := range u.Credentials() {
+		if c.Missing != "" {
+			a.logger.Warn("credential is not in use", zap.String("upstream", u.Name()), zap.String("credential", c.ID), zap.String("reason", c.Missing))
+		}
+	}
 }
 
 // check begins the active checks of the upstreams that have some.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
 // harmless says that an attempt which ended so has left no trace at the upstream,
@@ -55,6 +56,11 @@ func (e *timeoutError) Error() string {
 func sendFailure(ctx context.Context, name string, err error) outcome {
 	if out, ok := interrupted(ctx, name); ok {
 		return out
+	}
+	if errors.Is(err, upstream.ErrOverride) {
+		return outcome{class: routing.ClassClientFault, detail: err, err: &chat.Error{
+			Kind: chat.ErrAuthentication, Message: "the key of the request holds characters that cannot be sent on",
+		}}
 	}
 	return outcome{class: routing.ClassConnect, detail: err, err: &chat.Error{
 		Kind:    chat.ErrBadUpstream,

@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
 // The pauses before the same source is asked again.
@@ -185,10 +186,10 @@ func (a *attempt) tellCircuits(out *outcome) {
 	})
 }
 
-// ownFault says that an attempt failed for want of something of the gateway's
-// own: its process may open no more files.
+// ownFault says that an attempt failed at the gateway's own side: its process may
+// open no more files, or its configuration forbids the address.
 func ownFault(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, upstream.ErrAddressRefused)
 }
 
 // movesOn says whether the next source may be tried. A request that leaves a

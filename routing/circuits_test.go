@@ -231,8 +231,11 @@ func TestResetAll(t *testing.T) {
 func TestAllIsSorted(t *testing.T) {
 	s := newCircuits()
 	for _, key := range []CircuitKey{
-		{Scope: ScopeCredential, Upstream: "u", Credential: "b"}, model("u", "z"), model("u", "a"), whole("u"),
-		whole("v"), {Scope: ScopeCredential, Upstream: "u", Credential: "a"}, model("a", "m"),
+		{Scope: ScopeCredential, Upstream: "u", Credential: "b"},
+		model("u", "z"), model("u", "a"), whole("u"),
+		whole("v"),
+		{Scope: ScopeCredential, Upstream: "u", Credential: "a"},
+		model("a", "m"),
 	} {
 		s.Get(key, nil)
 	}

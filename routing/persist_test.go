@@ -18,6 +18,7 @@ type memory struct {
 	times   []time.Time
 	err     error
 	hang    chan struct{} // if set, a write waits for it
+	entered chan struct{} // if set, it is told of each write that begins
 }
 
 func newMemory() *memory { return &memory{records: map[CircuitKey]CircuitRecord{}} }
@@ -33,11 +34,9 @@ func (m *memory) LoadCircuits() ([]CircuitRecord, error) {
 }
 
 func (m *memory) SaveCircuits(records []CircuitRecord) error {
-	m.mu.Lock()
-	hang := m.hang
-	m.mu.Unlock()
-	if hang != nil {
-		<-hang
+	if m.hang != nil {
+		m.entered <- struct{}{}
+		<-m.hang
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -71,6 +70,12 @@ func (m *memory) generation(key CircuitKey) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.records[key].Generation
+}
+
+func (m *memory) state(key CircuitKey) CircuitState {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.records[key].State
 }
 
 func (m *memory) written() int {
@@ -199,45 +204,42 @@ func TestWriterSurvivesFailures(t *testing.T) {
 
 // A slow disk holds up whoever changes circuits by hand, and nobody else.
 func TestFault76SlowDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		m.hang = make(chan struct{})
-		w := NewCircuitWriter(m, nil)
-		defer closeWriter(t, w)
-		s := newCircuits()
-		s.Persist(time.Now(), w)
-		start := time.Now()
-		attempts(s, start, model("u", "a"), 5, Outcome{Class: ClassServer})
-		synctest.Wait() // the writer hangs in the store now
-		attempts(s, start, model("u", "b"), 5, Outcome{Class: ClassServer})
-		if took := time.Since(start); took != 0 {
-			t.Errorf("requests waited for %s", took)
-		}
-		opened := make(chan error)
-		go func() {
-			_, err := s.Open(start, whole("u"), time.Time{}, "why", "ann")
-			opened <- err
-		}()
-		synctest.Wait()
-		select {
-		case err := <-opened:
-			t.Fatalf("the action is answered before it is written: %v", err)
-		default:
-		}
-		if got := stateOf(s, start, whole("u")); got != CircuitForcedOpen {
-			t.Errorf("state is %s", got)
-		}
-		m.mu.Lock()
-		close(m.hang)
-		m.hang = nil
-		m.mu.Unlock()
-		if err := <-opened; err != nil {
-			t.Error(err)
-		}
-		if m.records[whole("u")].State != CircuitForcedOpen {
-			t.Error("the action is answered, but not written")
+	m := newMemory()
+	m.hang, m.entered = make(chan struct{}), make(chan struct{}, 10)
+	w := NewCircuitWriter(m, nil)
+	defer closeWriter(t, w)
+	s := newCircuits()
+	s.Persist(noon, w)
+	attempts(s, noon, model("u", "a"), 5, Outcome{Class: ClassServer})
+	<-m.entered // the writer hangs in the store now
+	attempts(s, noon, model("u", "b"), 5, Outcome{Class: ClassServer})
+	opened := make(chan error)
+	forced := make(chan struct{})
+	s.OnChange(func(r CircuitRecord) {
+		if r.State == CircuitForcedOpen {
+			close(forced)
 		}
 	})
+	go func() {
+		_, err := s.Open(noon, whole("u"), time.Time{}, "why", "ann")
+		opened <- err
+	}()
+	<-forced
+	if got := stateOf(s, noon, whole("u")); got != CircuitForcedOpen {
+		t.Errorf("state is %s before it is written", got)
+	}
+	select {
+	case err := <-opened:
+		t.Fatalf("the action is answered before it is written: %v", err)
+	default:
+	}
+	close(m.hang)
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+	if m.state(whole("u")) != CircuitForcedOpen {
+		t.Error("the action is answered, but not written")
+	}
 }
 
 // What a person does is in force even if it cannot be written, and says so.

@@ -142,9 +142,6 @@ func (c *Cause) UnmarshalText(text []byte) error {
 	return err
 }
 
-// passes says that the cause ends without a change of the configuration.
-func (c Cause) passes() bool { return c >= CauseOpen }
-
 // Skip is a source that was left out of a plan.
 type Skip struct {
 	Source *Source

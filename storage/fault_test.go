@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -136,7 +137,9 @@ func TestFault71FileSizeLimit(t *testing.T) {
 	if got := mustGet(t, notes, "k"); got.N != 1 {
 		t.Errorf("got %+v", got)
 	}
+	limit = largestFile
 	closeStore(t, s)
+	limit = largestFile - 1
 	s = openAny(t, Options{Dir: dir}, sys)
 	wantError(t, s.Reopen(t.Context()), ErrNoSpace)
 	limit = largestFile
@@ -269,18 +272,18 @@ func makeDamageable(t *testing.T, dir string, killed bool) {
 // each time, and either everything is there or Status says that it is not.
 func TestFault73DamagedFiles(t *testing.T) {
 	for _, killed := range []bool{true, false} {
-		template := t.TempDir()
-		makeDamageable(t, template, killed)
-		files, err := filepath.Glob(filepath.Join(template, "store", "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		dir := t.TempDir()
+		makeDamageable(t, dir, killed)
+		files := readTree(t, dir)
 		kinds := map[string]bool{}
 		for _, file := range files {
-			kinds[kindOf(file)] = true
+			if filepath.Dir(file.path) != "store" {
+				continue
+			}
+			kinds[kindOf(file.path)] = true
 			for name, damage := range damages {
-				t.Run(fmt.Sprintf("killed=%v/%s/%s", killed, filepath.Base(file), name), func(t *testing.T) {
-					checkDamaged(t, template, filepath.Base(file), damage)
+				t.Run(fmt.Sprintf("killed=%v/%s/%s", killed, filepath.Base(file.path), name), func(t *testing.T) {
+					checkDamaged(t, files, file, damage)
 				})
 			}
 		}
@@ -302,23 +305,18 @@ func kindOf(file string) string {
 	return filepath.Base(file)
 }
 
-// checkDamaged damages one file of a copy of the template and opens it.
-func checkDamaged(t *testing.T, template, file string, damage func(string, []byte) error) {
+// checkDamaged damages one file of a copy of a store and opens it.
+func checkDamaged(t *testing.T, files []image, file image, damage func(string, []byte) error) {
 	dir := t.TempDir()
-	copyTree(t, template, dir)
-	path := filepath.Join(dir, "store", file)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := damage(path, b[:used(b)]); err != nil {
+	writeTree(t, dir, files)
+	if err := damage(filepath.Join(dir, file.path), bytes.Clone(file.contents)); err != nil {
 		t.Fatal(err)
 	}
 	s := openAny(t, Options{Dir: dir}, system{})
 	awaitVerified(s)
 	st := s.Status()
 	if !st.Available {
-		if strings.Contains(st.Reason, ErrVersion.Error()) && file == badger.ManifestFilename {
+		if strings.Contains(st.Reason, ErrVersion.Error()) && filepath.Base(file.path) == badger.ManifestFilename {
 			return // The bits of the version: refused and told, as it must be.
 		}
 		t.Fatalf("there is no database: %s", st.Reason)

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -200,43 +201,53 @@ func wantError(t testing.TB, err, want error) {
 	}
 }
 
-// copyTree copies a directory. Only the part of a file up to its last byte
-// that is not zero is written, so that files with holes stay cheap.
-func copyTree(t testing.TB, from, to string) {
+// image is a file: its contents without the zeros at the end, and its size.
+type image struct {
+	path     string // below the directory
+	contents []byte
+	size     int64
+}
+
+// readTree reads all files of a directory.
+func readTree(t testing.TB, dir string) []image {
 	t.Helper()
-	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
+	var all []image
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
 			return err
 		}
-		rel, err := filepath.Rel(from, path)
+		rel, err := filepath.Rel(dir, path)
 		if err != nil {
 			return err
-		}
-		target := filepath.Join(to, rel)
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o700)
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(target, b[:used(b)], 0o600); err != nil {
-			return err
-		}
-		return os.Truncate(target, int64(len(b)))
+		all = append(all, image{path: rel, contents: bytes.TrimRight(b, "\x00"), size: int64(len(b))})
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return all
 }
 
-// used is the length of b without the zeros at its end.
-func used(b []byte) int {
-	n := len(b)
-	for n > 0 && b[n-1] == 0 {
-		n--
+// writeTree writes files into a directory. Files with holes stay cheap.
+func writeTree(t testing.TB, dir string, files []image) {
+	t.Helper()
+	for _, file := range files {
+		path := filepath.Join(dir, file.path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, file.contents, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, file.size); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return n
 }
 
 // treeState describes all files of a directory but the lock.

@@ -44,7 +44,7 @@ func (s *Store) BackupSoon() {
 // keep does what is due every 5 s until the store is closed.
 func (s *Store) keep(ctx context.Context) {
 	defer close(s.kept)
-	tick := time.NewTicker(keepEvery)
+	tick := time.NewTicker(s.sys.keepEvery)
 	defer tick.Stop()
 	for {
 		select {

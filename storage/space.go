@@ -42,11 +42,41 @@ func (s *Store) room() (int64, error) {
 		return free, fmt.Errorf("%w: %s are free in %s, %s are needed", ErrNoSpace,
 			humanize.IBytes(uint64(max(free, 0))), s.opt.Dir, humanize.IBytes(uint64(s.opt.MinFree)))
 	}
-	if limit := s.sys.fileLimit(); limit < largestFile {
-		return free, fmt.Errorf("%w: this process may write files of %s at most, %s are needed", ErrNoSpace,
-			humanize.IBytes(uint64(max(limit, 0))), humanize.IBytes(largestFile))
+	return free, s.checkFileLimit()
+}
+
+// checkFileLimit refuses to write where a limit on the size of files would
+// end the process.
+func (s *Store) checkFileLimit() error {
+	limit := s.sys.fileLimit()
+	if limit >= largestFile {
+		return nil
 	}
-	return free, nil
+	return fmt.Errorf("%w: this process may write files of %s at most, %s are needed", ErrNoSpace,
+		humanize.IBytes(uint64(max(limit, 0))), humanize.IBytes(largestFile))
+}
+
+// closingBytes is how much closing the database may write: what is in memory
+// goes to tables.
+const closingBytes = 2*numMemtables*memTableSize + largestFile
+
+// roomToClose refuses to close the database where that would kill the
+// process. A store without one can always be closed.
+func (s *Store) roomToClose() error {
+	s.mu.Lock()
+	open := s.engine != nil
+	s.mu.Unlock()
+	if !open {
+		return nil
+	}
+	free, err := s.sys.free(s.opt.Dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	if free < min(closingBytes, s.opt.MinFree) {
+		return fmt.Errorf("%w: %s are free in %s", ErrNoSpace, humanize.IBytes(uint64(max(free, 0))), s.opt.Dir)
+	}
+	return s.checkFileLimit()
 }
 
 // measure updates the room that the database takes.

@@ -29,8 +29,9 @@ type Options struct {
 	// Dir is the data directory. It is made if it is missing. Required.
 	Dir string
 	// MinFree is the room in bytes that must be free before anything is
-	// written. The database writes through memory maps, so a disk that is
-	// really full would kill the process. Default: 256 MiB.
+	// written. The database writes through memory maps, so writing to a disk
+	// that is really full would kill the process; the room is for what it is
+	// still doing when others fill the disk. Default: 256 MiB.
 	MinFree int64
 	// LockWait is how long Open waits for another process to let go of the
 	// directory. Default: 5 s; negative means not at all.
@@ -86,6 +87,7 @@ type system struct {
 	fileLimit  func() int64
 	committing func() // called before each commit
 	closeLimit time.Duration
+	keepEvery  time.Duration
 	schema     uint16
 }
 
@@ -174,6 +176,9 @@ func (s system) withDefaults() system {
 	if s.closeLimit == 0 {
 		s.closeLimit = closeLimit
 	}
+	if s.keepEvery == 0 {
+		s.keepEvery = keepEvery
+	}
 	if s.schema == 0 {
 		s.schema = schemaVersion
 	}
@@ -207,8 +212,10 @@ func (s *Store) Reopen(ctx context.Context) error {
 
 // Close ends the keeper and closes the database, so that the next start finds
 // everything in order. It waits for at most 10 s; a store that takes longer
-// is left as if the process had been killed, which is as safe. Further calls
-// do nothing.
+// is left as if the process had been killed, which is as safe. On a full disk
+// the database cannot be closed, as that writes: then Close fails with
+// ErrNoSpace at once, and the directory stays locked until there is room or
+// the process ends. Further calls do nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	already := s.closed
@@ -230,20 +237,38 @@ func (s *Store) Close() error {
 	}
 }
 
-// shut waits for whoever still uses the database and closes it.
+// shut closes the database and lets go of the directory, now or when there is
+// room for it.
 func (s *Store) shut() error {
 	<-s.kept
+	if err := s.roomToClose(); err != nil {
+		go s.shutLater()
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return s.shutNow()
+}
+
+// shutLater waits until there is room and closes the database. It ends then,
+// or with the process.
+func (s *Store) shutLater() {
+	again := time.NewTicker(s.sys.keepEvery)
+	defer again.Stop()
+	for range again.C {
+		if s.roomToClose() != nil {
+			continue
+		}
+		if err := s.shutNow(); err != nil {
+			s.log.Error("the store could not be closed", zap.Error(err))
+		}
+		return
+	}
+}
+
+// shutNow waits for whoever still uses the database and closes it.
+func (s *Store) shutNow() error {
 	s.openMu.Lock()
 	defer s.openMu.Unlock()
-	err := s.detach()
-	s.mu.Lock()
-	lock := s.lock
-	s.lock = nil
-	s.mu.Unlock()
-	if lock != nil {
-		err = errors.Join(err, lock.Close())
-	}
-	if err != nil {
+	if err := errors.Join(s.detach(), s.releaseLock()); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil
