@@ -44,7 +44,7 @@ type requestEncoder struct {
 
 	// written says that a message was written, so that a comma comes next.
 	written bool
-	round   round
+	round   chat.Round
 
 	marking  bool // cache marks are sent
 	tooEarly int  // how many of the first marks are left out
@@ -129,33 +129,38 @@ func (e *requestEncoder) output() {
 	e.raw("verbosity", e.r.Verbosity)
 }
 
-// identity writes who asks, and how the provider is to treat it.
+// identity writes who asks, and how the provider is to treat it. The older servers
+// know the older name only.
 func (e *requestEncoder) identity() {
-	r := e.r
-	if !r.User.Empty() {
-		// The older servers know the older name only.
-		name := "safety_identifier"
-		if e.to.LegacyMaxTokens {
-			name = "user"
-		}
-		e.field(name)
-		if e.key(r.User) {
-			e.approximate("user")
-		}
+	if e.to.LegacyMaxTokens {
+		e.endUser("user")
+	} else {
+		e.endUser("safety_identifier")
 	}
-	e.raw("metadata", r.Metadata)
+	e.raw("metadata", e.r.Metadata)
 	e.serviceTier()
+}
+
+// endUser writes who the end user is, as a member.
+func (e *requestEncoder) endUser(name string) {
+	if e.r.User.Empty() {
+		return
+	}
+	e.field(name)
+	if e.key(e.r.User) {
+		e.approximate("user")
+	}
 }
 
 // key writes a text of at most maxKey bytes, and says whether it was a longer
 // one: then its digest is written.
 func (e *requestEncoder) key(l chat.Literal) (shortened bool) {
-	text := unescaped(l)
+	text := l.Unescaped()
 	if len(text) <= maxKey {
 		e.b.Raw(l)
 		return false
 	}
-	e.b.Quote(digest(maxKey, text))
+	e.b.Quote(format.Digest(maxKey, text))
 	return true
 }
 
