@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// planned is a plan in short: for each turn its role and its pieces, those that are
-// not as they are with their form.
+// planned is a plan in short: for each turn its role and its pieces, with their
+// forms if they are not AsIs, and behind a < the calls that they answer. Texts that
+// are empty are not written.
 func planned(turns ...Turn) (plan, lost string) {
 	p := TakePlan()
 	defer p.Release()
@@ -22,6 +23,7 @@ func planned(turns ...Turn) (plan, lost string) {
 			for t := range turns {
 				for i := range turns[t].Blocks {
 					switch b := &turns[t].Blocks[i]; {
+					case b.Text.Empty():
 					case b.Kind != ToolResult:
 						p.Add(b, AsIs)
 					case !p.Answers(b):
@@ -41,8 +43,8 @@ func planned(turns ...Turn) (plan, lost string) {
 			if piece.Form != AsIs {
 				s += fmt.Sprint("/", piece.Form)
 			}
-			if piece.IsResult() != (piece.Call != nil && piece.Call.Kind == ToolUse) {
-				s += "!"
+			if piece.IsResult() {
+				s += "<" + string(piece.Call.ID.Inner())
 			}
 		}
 		out = append(out, s)
@@ -63,17 +65,17 @@ func TestPlan(t *testing.T) {
 		{"nothing", nil, "", "[]"},
 		{"in turn", []Turn{text, said, text}, "u text, a text, u text", "[]"},
 		{"neighbours", []Turn{text, text, said, said}, "u text text, a text text", "[]"},
-		{"an answer that vanishes", []Turn{text, empty, text}, "u text text, ", "[]"},
+		{"an answer that vanishes", []Turn{text, empty, text}, "u text text", "[]"},
 		{"between answers", []Turn{said, empty, said}, "a text text", "[{text unsupported false}]"},
-		{"results first", []Turn{called("a", "b"), text, answered("b", "a")}, "a text tool_usea tool_useb, u tool_resulta tool_resultb text", "[]"},
-		{"no result at the end", []Turn{called("a")}, "a text tool_usea, u tool_usea" + missing, "[{tool_use (without a result) approximated false}]"},
+		{"results first", []Turn{called("a", "b"), text, answered("b", "a")}, "a text tool_usea tool_useb, u tool_resulta<a tool_resultb<b text", "[]"},
+		{"no result at the end", []Turn{called("a")}, "a text tool_usea, u tool_usea" + missing + "<a", "[{tool_use (without a result) approximated false}]"},
 		{"a result of no call", []Turn{said, answered("a")}, "a text, u tool_result" + orphan, "[]"},
-		{"a result that is late", []Turn{called("a"), said, answered("a")}, "a text tool_usea text, u tool_resulta", "[]"},
-		{"repeated", []Turn{called("a"), answered("a", "a")}, "a text tool_usea, u tool_resulta", "[{tool_result (repeated) unsupported false}]"},
+		{"a result that is late", []Turn{called("a"), said, answered("a")}, "a text tool_usea text, u tool_resulta<a", "[]"},
+		{"repeated", []Turn{called("a"), answered("a", "a")}, "a text tool_usea, u tool_resulta<a", "[{tool_result (repeated) unsupported false}]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, lost := planned(tc.turns...)
-			if want := strings.TrimSuffix(tc.want, ", "); got != want && tc.name != "an answer that vanishes" || lost != tc.lost {
+			if got != tc.want || lost != tc.lost {
 				t.Errorf("got %s, %s; want %s, %s", got, lost, tc.want, tc.lost)
 			}
 		})
