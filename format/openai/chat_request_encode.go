@@ -116,17 +116,23 @@ func (e *requestEncoder) output() {
 	case chat.OutputJSONSchema:
 		e.field("response_format")
 		e.b.Str(`{"type":"json_schema","json_schema":{"name":`)
-		if out.Name.Empty() {
-			e.b.Str(`"response"`)
-		} else {
-			e.b.Raw(out.Name)
-		}
-		e.raw("description", out.Description)
-		e.raw("schema", out.Schema)
-		e.truth("strict", out.Strict)
+		e.outputSchema(&out)
 		e.b.Str("}}")
 	}
 	e.raw("verbosity", e.r.Verbosity)
+}
+
+// outputSchema writes the members of a form by schema, from the value of its name
+// on: the format demands one.
+func (e *requestEncoder) outputSchema(out *chat.Output) {
+	if out.Name.Empty() {
+		e.b.Str(`"response"`)
+	} else {
+		e.b.Raw(out.Name)
+	}
+	e.raw("description", out.Description)
+	e.raw("schema", out.Schema)
+	e.truth("strict", out.Strict)
 }
 
 // identity writes who asks, and how the provider is to treat it. The older servers

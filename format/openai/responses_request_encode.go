@@ -161,14 +161,7 @@ func (e *responsesEncoder) text() {
 		e.b.Str(`{"format":{"type":"json_object"}`)
 	} else {
 		e.b.Str(`{"format":{"type":"json_schema","name":`)
-		if out.Name.Empty() {
-			e.b.Str(`"response"`)
-		} else {
-			e.b.Raw(out.Name)
-		}
-		e.raw("description", out.Description)
-		e.raw("schema", out.Schema)
-		e.truth("strict", out.Strict)
+		e.outputSchema(&out)
 		e.b.Byte('}')
 	}
 	e.raw("verbosity", e.r.Verbosity)
