@@ -44,7 +44,11 @@ var mayImport = map[string][]string{
 	"format/openai":     vendor,
 	"format/anthropic":  vendor,
 	"format/gemini":     vendor,
+	"format/formattest": {"format", "format/chat", "format/sse", "format/tape"},
 }
+
+// onlyForTests are the folders that nothing but tests imports.
+var onlyForTests = []string{"format/formattest"}
 
 // leaves are the folders below format that never import format. About each
 // other the table says nothing, so Go's ban on cycles is enough there.
@@ -80,6 +84,9 @@ func checkImport(importer, imported string, test bool) error {
 	to := folderOf(imported)
 	if _, ok := mayImport[to]; !ok {
 		return fmt.Errorf("%s imports %s, which has no row in the import table", importer, imported)
+	}
+	if slices.Contains(onlyForTests, to) && !test && from != to {
+		return fmt.Errorf("%s may not import %s, which is for tests", importer, imported)
 	}
 	switch {
 	case slices.Contains(allowed, anything), slices.Contains(allowed, to):
@@ -269,6 +276,10 @@ func TestCheckImport(t *testing.T) {
 		{"gemini imports schema", ours("format/gemini"), ours("format/schema"), false, false},
 		{"openai imports anthropic", ours("format/openai"), ours("format/anthropic"), false, true},
 		{"a new folder below format", ours("format/cohere"), ours("format"), false, true},
+
+		{"a test of gemini imports what is for tests", ours("format/gemini"), ours("format/formattest"), true, false},
+		{"gemini imports what is for tests", ours("format/gemini"), ours("format/formattest"), false, true},
+		{"root imports what is for tests", ours(""), ours("format/formattest"), false, true},
 
 		{"format imports caddy", ours("format"), caddy, false, true},
 		{"format imports zap", ours("format"), zap, false, true},

@@ -96,7 +96,7 @@ func TestFault06StaleConnection(t *testing.T) {
 func TestFault08NameDoesNotResolve(t *testing.T) {
 	for name, answers := range map[string]bool{"no such name": true, "resolver is silent": false} {
 		t.Run(name, func(t *testing.T) {
-			resolver := fmt.Sprintf("transport http {\n resolvers %s\n dial_timeout %s\n}", startResolver(t, answers), soonLimit)
+			resolver := fmt.Sprintf("transport http {\n resolvers %s\n}", startResolver(t, answers))
 			startOutage(t, "http://llm.example", limits, resolver).check(t, unreachable)
 		})
 	}

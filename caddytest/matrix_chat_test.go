@@ -2,13 +2,9 @@ package caddytest
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/tidwall/gjson"
-
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/caddytest/provider"
 )
 
 // chatSpeaker speaks OpenAI Chat Completions.
@@ -20,14 +16,21 @@ func (chatSpeaker) say(t talk) string {
 	o := object{"model": t.model}
 	var messages []any
 	if t.system != "" {
-		messages = append(messages, object{"role": "system", "content": t.system})
-	}
-	for _, turn := range t.turns {
-		if turn.raw != "" {
-			messages = append(messages, elementsOf(turn.raw)...)
-			continue
+		content := any(t.system)
+		if t.marked {
+			content = []any{markedPart("text", t.system)}
 		}
-		messages = append(messages, chatMessages(turn)...)
+		messages = append(messages, object{"role": "system", "content": content})
+	}
+	for i, turn := range t.turns {
+		switch {
+		case turn.raw != "":
+			messages = append(messages, elementsOf(turn.raw)...)
+		case t.marked && i == len(t.turns)-1:
+			messages = append(messages, object{"role": "user", "content": []any{markedPart("text", turn.parts[0].text)}})
+		default:
+			messages = append(messages, chatMessages(turn)...)
+		}
 	}
 	o["messages"] = messages
 	if t.stream {
@@ -38,8 +41,14 @@ func (chatSpeaker) say(t talk) string {
 	for _, name := range t.tools {
 		tools = append(tools, object{"type": "function", "function": object{"name": name, "description": "Knows " + name + ".", "parameters": citySchema}})
 	}
+	for _, name := range t.custom {
+		tools = append(tools, object{"type": "custom", "custom": object{"name": name, "description": "Takes a " + name + "."}})
+	}
 	if tools != nil {
 		o["tools"] = tools
+	}
+	if t.search {
+		o["web_search_options"] = object{}
 	}
 	if t.force != "" {
 		o["tool_choice"] = object{"type": "function", "function": object{"name": t.force}}
@@ -56,6 +65,12 @@ func (chatSpeaker) say(t talk) string {
 	return written(o, t)
 }
 
+// markedPart is a text part of OpenAI's formats, up to which the provider is to
+// cache.
+func markedPart(kind, text string) object {
+	return object{"type": kind, "text": text, "prompt_cache_breakpoint": object{"mode": "explicit"}}
+}
+
 // chatMessages are the messages of a turn: one, or one for each result.
 func chatMessages(t turn) []any {
 	var results, content, calls []any
@@ -67,11 +82,16 @@ func chatMessages(t turn) []any {
 			content = append(content, object{"type": "image_url", "image_url": object{"url": dataURL(p)}})
 		case partDocument:
 			content = append(content, object{"type": "file", "file": object{"file_data": dataURL(p), "filename": "report.pdf"}})
+		case partAudio:
+			content = append(content, object{"type": "input_audio", "input_audio": object{"data": p.data, "format": strings.TrimPrefix(p.mime, "audio/")}})
 		case partCall:
 			calls = append(calls, object{"id": p.id, "type": "function", "function": object{"name": p.name, "arguments": p.arguments}})
 		case partResult:
 			results = append(results, object{"role": "tool", "tool_call_id": p.id, "content": p.text})
 		}
+	}
+	if t.system {
+		return []any{object{"role": "system", "content": t.parts[0].text}}
 	}
 	if t.assistant {
 		message := object{"role": "assistant", "content": nil}
@@ -117,9 +137,17 @@ func (chatSpeaker) understand(body []byte) talk {
 	for _, tool := range doc.Get("tools.#.function.name").Array() {
 		t.tools = append(t.tools, tool.String())
 	}
+	for _, tool := range doc.Get("tools.#.custom.name").Array() {
+		t.custom = append(t.custom, tool.String())
+	}
+	t.search = doc.Get("web_search_options").Exists()
 	for _, message := range doc.Get("messages").Array() {
 		switch role := message.Get("role").String(); role {
 		case "system", "developer":
+			if len(t.turns) > 0 {
+				t.turns = append(t.turns, turn{system: true, parts: []part{{kind: partText, text: chatText(message.Get("content"))}}})
+				continue
+			}
 			t.system += chatText(message.Get("content"))
 		default:
 			t.turns = append(t.turns, turn{assistant: role == "assistant", parts: chatParts(message)})
@@ -160,6 +188,8 @@ func chatParts(message gjson.Result) []part {
 			out = append(out, part{kind: partText, text: p.Get("text").String()})
 		case "image_url":
 			out = append(out, fromDataURL(partImage, p.Get("image_url.url").String()))
+		case "input_audio":
+			out = append(out, part{kind: partAudio, mime: "audio/" + p.Get("input_audio.format").String(), data: p.Get("input_audio.data").String()})
 		case "file":
 			out = append(out, fromDataURL(partDocument, p.Get("file.file_data").String()))
 		}
@@ -171,119 +201,14 @@ func chatParts(message gjson.Result) []part {
 func chatCalls(calls gjson.Result) []part {
 	var out []part
 	for _, c := range calls.Array() {
+		if custom := c.Get("custom"); custom.Exists() {
+			out = append(out, part{kind: partCall, custom: true, id: c.Get("id").String(), name: custom.Get("name").String(), arguments: custom.Get("input").String()})
+			continue
+		}
 		out = append(out, part{
 			kind: partCall, id: c.Get("id").String(), name: c.Get("function.name").String(),
 			arguments: c.Get("function.arguments").String(), signature: unbase64(c.Get("extra_content.google.thought_signature").String()),
 		})
 	}
 	return out
-}
-
-func (chatSpeaker) answer(body string) (reply, error) {
-	doc := gjson.Parse(body)
-	message := doc.Get("choices.0.message")
-	if !message.Exists() || doc.Get("object").String() != "chat.completion" {
-		return reply{}, fmt.Errorf("no chat completion: %s", body)
-	}
-	return reply{
-		text:     message.Get("content").String(),
-		thinking: message.Get("reasoning_content").String(),
-		refusal:  message.Get("refusal").String(),
-		calls:    chatCalls(message.Get("tool_calls")),
-		stop:     chatStop(doc.Get("choices.0.finish_reason").String()),
-		usage:    chatUsage(doc.Get("usage")),
-		counted:  doc.Get("usage").IsObject(),
-		history:  turn{assistant: true, raw: message.Raw},
-	}, nil
-}
-
-// chatStop is what a finish_reason means.
-func chatStop(reason string) stopWord {
-	return map[string]stopWord{"stop": stopEnd, "tool_calls": stopCalls, "length": stopLimit, "content_filter": stopFiltered}[reason]
-}
-
-// chatUsage reads a usage object.
-func chatUsage(u gjson.Result) provider.Usage {
-	return provider.Usage{
-		Prompt:     int(u.Get("prompt_tokens").Int()),
-		CacheRead:  int(u.Get("prompt_tokens_details.cached_tokens").Int()),
-		CacheWrite: int(u.Get("prompt_tokens_details.cache_write_tokens").Int()),
-		Output:     int(u.Get("completion_tokens").Int()),
-		Reasoning:  int(u.Get("completion_tokens_details.reasoning_tokens").Int()),
-	}
-}
-
-func (chatSpeaker) listen(body string) (reply, error) {
-	events, err := splitEvents(body)
-	if err != nil {
-		return reply{}, err
-	}
-	var out reply
-	id := ""
-	for i, ev := range events {
-		doc := gjson.Parse(ev.data)
-		switch {
-		case ev.name != "":
-			return out, fmt.Errorf("an event of Chat has the name %q", ev.name)
-		case out.ended || out.failure != "":
-			return out, fmt.Errorf("the stream goes on behind its end: %s", ev.data)
-		case ev.data == "[DONE]":
-			out.ended = out.stop != ""
-			continue
-		case doc.Get("error").Exists():
-			out.failure = doc.Get("error.message").String()
-			continue
-		case id != "" && doc.Get("id").String() != id:
-			return out, fmt.Errorf("chunk %d has another id: %s", i, ev.data)
-		}
-		id = doc.Get("id").String()
-		if err := out.takeChunk(doc); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
-}
-
-// takeChunk takes a chunk of OpenAI chat.
-func (r *reply) takeChunk(doc gjson.Result) error {
-	if u := doc.Get("usage"); u.IsObject() {
-		r.usage, r.counted = chatUsage(u), true
-	}
-	delta := doc.Get("choices.0.delta")
-	r.text += delta.Get("content").String()
-	r.thinking += delta.Get("reasoning_content").String()
-	r.refusal += delta.Get("refusal").String()
-	for _, c := range delta.Get("tool_calls").Array() {
-		at := int(c.Get("index").Int())
-		switch {
-		case at == len(r.calls):
-			r.calls = append(r.calls, chatCalls(gjson.Parse("["+c.Raw+"]"))...)
-			continue
-		case at > len(r.calls):
-			return fmt.Errorf("call %d comes behind %d others", at, len(r.calls))
-		case c.Get("id").Exists():
-			return fmt.Errorf("call %d has an id twice", at)
-		}
-		r.calls[at].arguments += c.Get("function.arguments").String()
-	}
-	if reason := doc.Get("choices.0.finish_reason").String(); reason != "" {
-		if r.stop != "" {
-			return errors.New("there are two finish_reasons")
-		}
-		r.stop = chatStop(reason)
-	}
-	return nil
-}
-
-func (chatSpeaker) refused(body string) (refusal, error) { return openAIRefusal(body) }
-
-// openAIRefusal reads an error of OpenAI's formats.
-func openAIRefusal(body string) (refusal, error) {
-	e := gjson.Get(body, "error")
-	for _, member := range []string{"message", "type", "param", "code"} {
-		if !e.Get(member).Exists() {
-			return refusal{}, fmt.Errorf("the error has no %s: %s", member, body)
-		}
-	}
-	return refusal{kind: e.Get("type").String(), message: e.Get("message").String()}, nil
 }

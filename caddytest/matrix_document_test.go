@@ -69,7 +69,7 @@ the client of the test checks the answer as its SDK would.
 | ✓ | it works |
 | lossy | it works, but something of the request was dropped or changed, and the header ` + "`X-Gateway-Warning`" + ` says what |
 | 400 | it is refused, since nothing sensible could be sent |
-| – | one of the two formats has no such thing |
+| – | the upstream's format has no such thing; a client whose own has none has no row |
 
 `
 
@@ -96,6 +96,7 @@ func (m *matrix) document(byHand string) string {
 		}
 		m.writeRows(&b, f)
 	}
+	m.writeEndpoints(&b)
 	m.writeLosses(&b)
 	b.WriteString("\n## Notes\n\n" + handWrittenBegin + byHand + handWrittenEnd)
 	return b.String()
@@ -110,21 +111,30 @@ func writeHeader(b *strings.Builder, first string) {
 	b.WriteString("\n|" + strings.Repeat("---|", strings.Count(first, "|")+1+len(speakers)) + "\n")
 }
 
-// writeRows writes the rows of a feature: one for each client, or one for all if
-// they are alike.
+// writeRows writes the rows of a feature: one for the clients that are alike, and
+// none for those whose format has no such thing.
 func (m *matrix) writeRows(b *strings.Builder, f *feature) {
-	rows := make([]string, len(speakers))
+	clients := map[string][]string{}
+	var rows []string
 	for from := range speakers {
+		row, absent := "", true
 		for to := range speakers {
-			rows[from] += fmt.Sprintf(" %s |", m.cell(f, from, to).state)
+			state := m.cell(f, from, to).state
+			row += fmt.Sprintf(" %s |", state)
+			absent = absent && state == stateNone
 		}
+		if absent {
+			continue
+		}
+		clients[row] = append(clients[row], speakers[from].title)
+		rows = addNew(rows, row)
 	}
-	if len(slices.Compact(slices.Clone(rows))) == 1 {
-		fmt.Fprintf(b, "| %s | all |%s\n", f.title, rows[0])
-		return
-	}
-	for from, row := range rows {
-		fmt.Fprintf(b, "| %s | %s |%s\n", f.title, speakers[from].title, row)
+	for _, row := range rows {
+		who := strings.Join(clients[row], ", ")
+		if len(clients[row]) == len(speakers) {
+			who = "all"
+		}
+		fmt.Fprintf(b, "| %s | %s |%s\n", f.title, who, row)
 	}
 }
 

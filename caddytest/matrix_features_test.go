@@ -16,10 +16,12 @@ type feature struct {
 	// absent says that a cell makes no sense: one of its formats cannot do it.
 	absent func(*cell) bool
 	run    func(*cell)
+	// options are more options of the model, each on a line of its own.
+	options string
 	// backed features have a second source.
 	backed bool
-	// unchecked features send what the vendor would refuse.
-	unchecked bool
+	// unchecked says that a cell sends what the vendor would refuse.
+	unchecked func(*cell) bool
 }
 
 // The ids of the formats, for feature.absent.
@@ -36,7 +38,8 @@ const (
 	report  = "JVBERi0xLjQKJeLjz9MKMSAwIG9iago8PC9UeXBlL0NhdGFsb2c+PgplbmRvYmoK"
 )
 
-var features = slices.Concat(contentFeatures, toolFeatures, reasoningFeatures, answerFeatures, errorFeatures, otherFeatures)
+var features = slices.Concat(contentFeatures, historyFeatures, toolFeatures, orphanFeatures, settingFeatures(toolSettings), customFeatures,
+	reasoningFeatures, answerFeatures, answerSettings(), furtherAnswers, settingFeatures(requestSettings), errorFeatures, otherFeatures)
 
 var contentFeatures = []feature{
 	{group: "Content", title: "text", key: "text", run: runText},
@@ -58,7 +61,7 @@ var answerFeatures = []feature{
 }
 
 var otherFeatures = []feature{
-	{group: "Other", title: "unknown fields", key: "unknown", run: runUnknown, unchecked: true},
+	{group: "Other", title: "unknown fields", key: "unknown", run: runUnknown, unchecked: (*cell).same},
 	{group: "Other", title: "state kept by the upstream", key: "state", absent: stateless, run: runState},
 	{group: "Other", title: "list of models", key: "models", run: runModels},
 }
@@ -210,17 +213,17 @@ func (c *cell) isCounted(got reply) {
 }
 
 func runUnknown(c *cell) {
-	t := talk{turns: []turn{says("Hi.")}, extra: `"xUnknown": {"z":1,"a":[ ],"n":9007199254740993}`}
+	t := talk{turns: []turn{says("Hi.")}, extra: `"x_unknown": {"z":1,"a":[ ],"n":9007199254740993}`}
 	c.ask(t, provider.Say("Hello."))
 	if c.same() {
 		t.model = c.name
 		equal(c, "bytes", string(c.last().Body), c.client().say(t))
 		return
 	}
-	if strings.Contains(c.body(), "xUnknown") {
+	if strings.Contains(c.body(), "x_unknown") {
 		c.t.Errorf("the field was sent on: %s", c.body())
 	}
-	if !slices.Contains(c.losses, "unsupported:xUnknown") {
+	if !slices.Contains(c.losses, "unsupported:x_unknown") {
 		c.t.Errorf("the field is not reported: %q", c.losses)
 	}
 }

@@ -43,8 +43,11 @@ func (geminiSpeaker) say(t talk) string {
 	for _, name := range t.tools {
 		functions = append(functions, object{"name": name, "description": "Knows " + name + ".", "parametersJsonSchema": citySchema})
 	}
-	if functions != nil {
+	switch {
+	case functions != nil:
 		o["tools"] = []any{object{"functionDeclarations": functions}}
+	case t.search:
+		o["tools"] = []any{object{"googleSearch": object{}}}
 	}
 	if t.force != "" {
 		o["toolConfig"] = object{"functionCallingConfig": object{"mode": "ANY", "allowedFunctionNames": []string{t.force}}}
@@ -71,7 +74,7 @@ func geminiParts(t turn) []any {
 		switch p.kind {
 		case partText:
 			out = append(out, object{"text": p.text})
-		case partImage, partDocument:
+		case partImage, partDocument, partAudio:
 			if p.url != "" {
 				out = append(out, object{"fileData": object{"mimeType": p.mime, "fileUri": p.url}})
 				continue
@@ -108,6 +111,7 @@ func (geminiSpeaker) understand(body []byte) talk {
 	for _, name := range doc.Get("tools.0.functionDeclarations.#.name").Array() {
 		t.tools = append(t.tools, name.String())
 	}
+	t.search = doc.Get("tools.0.googleSearch").Exists()
 	for _, content := range doc.Get("contents").Array() {
 		turn := turn{assistant: content.Get("role").String() == "model"}
 		for _, raw := range content.Get("parts").Array() {
@@ -137,7 +141,10 @@ func geminiPart(raw gjson.Result) part {
 		p.image = result.Get("parts.0.inlineData.data").String()
 	case raw.Get("inlineData").Exists():
 		p.kind, p.mime, p.data = partImage, raw.Get("inlineData.mimeType").String(), raw.Get("inlineData.data").String()
-		if !strings.HasPrefix(p.mime, "image/") {
+		switch {
+		case strings.HasPrefix(p.mime, "audio/"):
+			p.kind = partAudio
+		case !strings.HasPrefix(p.mime, "image/"):
 			p.kind = partDocument
 		}
 	}
@@ -182,6 +189,12 @@ func (r *reply) takeGemini(doc gjson.Result) error {
 		}
 	}
 	r.history = turn{assistant: true, raw: `{"role":"model","parts":[` + strings.Join(parts, ",") + `]}`}
+	for _, token := range candidate.Get("logprobsResult.chosenCandidates").Array() {
+		r.weights = append(r.weights, token.Get("token").String()+token.Get("logProbability").Raw)
+	}
+	for _, page := range candidate.Get("groundingMetadata.groundingChunks.#.web").Array() {
+		r.sources = append(r.sources, page.Get("uri").String()+" "+page.Get("title").String())
+	}
 	switch reason := candidate.Get("finishReason").String(); reason {
 	case "":
 	case "STOP":

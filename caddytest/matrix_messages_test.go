@@ -20,13 +20,23 @@ func (messagesSpeaker) say(t talk) string {
 	if t.system != "" {
 		o["system"] = t.system
 	}
+	if t.marked {
+		o["system"] = []any{object{"type": "text", "text": t.system, "cache_control": object{"type": "ephemeral"}}}
+	}
 	var messages []any
-	for _, turn := range t.turns {
+	for i, turn := range t.turns {
 		role := "user"
-		if turn.assistant {
+		switch {
+		case turn.assistant:
 			role = "assistant"
+		case turn.system:
+			role = "system"
 		}
-		content := any(messagesBlocks(turn))
+		blocks := messagesBlocks(turn)
+		if t.marked && i == len(t.turns)-1 {
+			blocks[0].(object)["cache_control"] = object{"type": "ephemeral"}
+		}
+		content := any(blocks)
 		if turn.raw != "" {
 			content = json.RawMessage(turn.raw)
 		}
@@ -39,6 +49,9 @@ func (messagesSpeaker) say(t talk) string {
 	var tools []any
 	for _, name := range t.tools {
 		tools = append(tools, object{"name": name, "description": "Knows " + name + ".", "input_schema": citySchema})
+	}
+	if t.search {
+		tools = append(tools, object{"type": "web_search_20250305", "name": "web_search"})
 	}
 	if tools != nil {
 		o["tools"] = tools
@@ -107,8 +120,12 @@ func (messagesSpeaker) understand(body []byte) talk {
 	if budget := doc.Get("thinking.budget_tokens"); budget.Exists() {
 		t.effort = "a budget of " + budget.Raw
 	}
-	for _, tool := range doc.Get("tools.#.name").Array() {
-		t.tools = append(t.tools, tool.String())
+	for _, tool := range doc.Get("tools").Array() {
+		if strings.HasPrefix(tool.Get("type").String(), "web_search") {
+			t.search = true
+			continue
+		}
+		t.tools = append(t.tools, tool.Get("name").String())
 	}
 	for _, message := range doc.Get("messages").Array() {
 		t.turns = append(t.turns, turn{assistant: message.Get("role").String() == "assistant", parts: messagesParts(message.Get("content"))})
@@ -157,6 +174,7 @@ func (messagesSpeaker) answer(body string) (reply, error) {
 	for _, block := range doc.Get("content").Array() {
 		out.text += block.Get("text").String()
 		out.thinking += block.Get("thinking").String()
+		out.sources = append(out.sources, messagesSources(block.Get("citations").Array()...)...)
 		if block.Get("type").String() == "thinking" && !block.Get("signature").Exists() {
 			return out, fmt.Errorf("a thinking block has no signature: %s", body)
 		}
@@ -167,6 +185,14 @@ func (messagesSpeaker) answer(body string) (reply, error) {
 		}
 	}
 	return out, nil
+}
+
+// messagesSources are the pages that citations name.
+func messagesSources(citations ...gjson.Result) (out []string) {
+	for _, citation := range citations {
+		out = append(out, citation.Get("url").String()+" "+citation.Get("title").String())
+	}
+	return out
 }
 
 // messagesStop is what a stop_reason means.
@@ -221,6 +247,9 @@ func (messagesSpeaker) listen(body string) (reply, error) {
 			}
 			out.text += doc.Get("delta.text").String()
 			out.thinking += doc.Get("delta.thinking").String()
+			if citation := doc.Get("delta.citation"); citation.Exists() {
+				out.sources = append(out.sources, messagesSources(citation)...)
+			}
 			if piece := doc.Get("delta.partial_json"); piece.Exists() {
 				out.calls[len(out.calls)-1].arguments += piece.String()
 			}

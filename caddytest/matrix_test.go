@@ -18,7 +18,8 @@ import (
 // it gets. The results are docs/formats.md, which -update writes.
 func TestMatrix(t *testing.T) {
 	m := newMatrix(t)
-	m.gateway = startGateway(t, m.config(), "ai_gateway {\n circuit off\n}") // cells fail on purpose
+	m.gateway = startGateway(t, m.config()+m.endpointConfig(), "ai_gateway {\n circuit off\n}") // cells fail on purpose
+	t.Run("endpoints", m.runEndpoints)
 	t.Run("cells", func(t *testing.T) {
 		for _, c := range m.cells {
 			t.Run(strings.Join([]string{c.feature.key, c.client().id, c.upstream().id}, "/"), func(t *testing.T) {
@@ -35,15 +36,16 @@ func TestMatrix(t *testing.T) {
 // matrix is a gateway with a model for each cell. The upstream's name of a model
 // is that of its cell, so that one provider can play all upstreams.
 type matrix struct {
-	gateway *gateway
-	address string
-	cells   []*cell
-	named   map[string]*cell
+	gateway   *gateway
+	address   string
+	cells     []*cell
+	named     map[string]*cell
+	endpoints endpoints
 }
 
 // newMatrix makes the cells and starts the provider.
 func newMatrix(t *testing.T) *matrix {
-	m := &matrix{named: map[string]*cell{}}
+	m := &matrix{named: map[string]*cell{}, endpoints: endpoints{service: startService(t, serveEndpoint)}}
 	p := provider.New(t)
 	p.Choose(m.choose)
 	m.address = p.URL()
@@ -64,14 +66,14 @@ func newMatrix(t *testing.T) *matrix {
 func (m *matrix) config() string {
 	var b strings.Builder
 	for _, s := range speakers {
-		fmt.Fprintf(&b, "upstream %s %s {\n formats %[1]s\n}\n", s.id, m.address)
+		fmt.Fprintf(&b, "upstream %s %s {\n formats %[1]s\n quirks cache_marks\n}\n", s.id, m.address)
 	}
 	for _, c := range m.cells {
 		fmt.Fprintf(&b, "model %s {\n source %s %[1]s\n", c.name, c.upstream().id)
 		if c.feature.backed {
 			fmt.Fprintf(&b, " source %s %s-second priority 2\n", c.upstream().id, c.name)
 		}
-		b.WriteString("}\n")
+		b.WriteString(c.feature.options + "}\n")
 	}
 	return b.String()
 }
@@ -158,7 +160,7 @@ func (c *cell) run(t *testing.T) {
 // take records a request, holds it against the rules of its format, and chooses
 // the next answer; the last one repeats.
 func (c *cell) take(r *provider.Request) provider.Step {
-	if err := provider.Check(r); err != nil && !(c.same() && c.feature.unchecked) {
+	if err := provider.Check(r); err != nil && (c.feature.unchecked == nil || !c.feature.unchecked(c)) {
 		c.t.Errorf("the upstream refuses the request: %v\n%s", err, r.Body)
 	}
 	c.mu.Lock()

@@ -19,6 +19,7 @@ var toolFeatures = []feature{
 var reasoningFeatures = []feature{
 	{group: "Reasoning", title: "effort", key: "effort", run: runEffort},
 	{group: "Reasoning", title: "reasoning", key: "thinking", run: runThinking},
+	{group: "Reasoning", title: "sealed reasoning", key: "sealed", absent: unsealed, run: runSealed},
 	{group: "Reasoning", title: "returned signature", key: "signature", absent: unsigned, run: runSignature},
 }
 
@@ -163,6 +164,17 @@ func runThinking(c *cell) {
 		got := c.ask(talk{stream: stream, effort: "high", turns: []turn{says("Think.")}}, provider.Think("Let me see.", "").AndSay("Yes."))
 		equal(c, "reasoning", got.thinking, "Let me see.")
 		equal(c, "text", got.text, "Yes.")
+	}
+}
+
+// unsealed: Gemini has no reasoning that nobody can read.
+func unsealed(c *cell) bool { return c.is("", geminiID) }
+
+func runSealed(c *cell) {
+	for _, stream := range []bool{false, true} {
+		got := c.ask(talk{stream: stream, turns: []turn{says("Think.")}}, provider.Redacted("c2VhbGVk").AndSay("Yes."))
+		equal(c, "text", got.text, "Yes.")
+		equal(c, "visible reasoning", got.thinking, "")
 	}
 }
 

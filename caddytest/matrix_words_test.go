@@ -19,6 +19,13 @@ type talk struct {
 	turns  []turn
 	// tools are the names of functions that take a city.
 	tools []string
+	// custom are the names of tools that take free text, spaced those of functions in
+	// the namespace notes.
+	custom, spaced []string
+	// search offers the server's own search of the web.
+	search bool
+	// marked puts cache marks behind the system prompt and the last turn.
+	marked bool
 	// force is the function that must be called.
 	force string
 	// schema is the JSON Schema of the answer.
@@ -26,6 +33,9 @@ type talk struct {
 	// limit is the most tokens of the answer.
 	limit  int
 	effort string
+	// members is an object whose members the request has too, also those of objects
+	// in it.
+	members string
 	// extra are more members of the request, as they are written.
 	extra string
 }
@@ -33,9 +43,9 @@ type talk struct {
 // turn is what one side says. raw is the turn in the client's own format: what
 // an answer held, to be sent back as it was.
 type turn struct {
-	assistant bool
-	parts     []part
-	raw       string
+	assistant, system bool
+	parts             []part
+	raw               string
 }
 
 // part is a piece of a turn.
@@ -43,12 +53,16 @@ type part struct {
 	kind partKind
 	// text is the text, the thinking, or the text of a result.
 	text string
-	// mime and data are those of an image or a document.
+	// mime and data are those of an image, a document or sound.
 	mime, data string
 	// url is the address of an image in place of its data.
 	url string
 	// id, name and arguments are those of a call; a result has its id and name.
 	id, name, arguments string
+	// custom marks a call with free text, which is in arguments, and its result;
+	// namespace is that of the called function.
+	custom    bool
+	namespace string
 	// failed marks the result of a tool that failed.
 	failed bool
 	// signature is the signature of a thinking or of a call.
@@ -64,6 +78,7 @@ const (
 	partText     partKind = "text"
 	partImage    partKind = "image"
 	partDocument partKind = "document"
+	partAudio    partKind = "audio"
 	partThinking partKind = "thinking"
 	partCall     partKind = "call"
 	partResult   partKind = "result"
@@ -83,6 +98,9 @@ type reply struct {
 	calls                   []part
 	stop                    stopWord
 	usage                   provider.Usage
+	// sources are the pages that the text comes from, weights its tokens with their
+	// probabilities.
+	sources, weights []string
 	// counted says that there was a usage at all.
 	counted bool
 	// history is the answer as a turn to be sent back.
@@ -144,6 +162,13 @@ type object = map[string]any
 
 // written writes a request with its extra members.
 func written(o object, t talk) string {
+	if t.members != "" {
+		var members object
+		if err := json.Unmarshal([]byte(t.members), &members); err != nil {
+			panic(err) // the members are written by hand
+		}
+		merge(o, members)
+	}
 	raw, err := json.Marshal(o)
 	if err != nil {
 		panic(err) // the objects are made of strings and numbers
@@ -152,6 +177,19 @@ func written(o object, t talk) string {
 		return string(raw)
 	}
 	return strings.TrimSuffix(string(raw), "}") + "," + t.extra + "}"
+}
+
+// merge adds the members of an object to another one.
+func merge(into, from object) {
+	for name, value := range from {
+		inner, ok := value.(object)
+		outer, both := into[name].(object)
+		if ok && both {
+			merge(outer, inner)
+			continue
+		}
+		into[name] = value
+	}
 }
 
 // citySchema is the schema of what every function takes.

@@ -1,8 +1,6 @@
 package format
 
 import (
-	"sync"
-
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -36,9 +34,6 @@ func CounterOf(id ID) (Counter, bool) {
 	return counter, ok
 }
 
-// countTapes index the requests that codecs write.
-var countTapes = sync.Pool{New: func() any { return new(tape.Tape) }}
-
 // PromptOf encodes the prompt of r with a codec and calls write with the
 // document. Nothing that shapes the answer and not the prompt is in it but what
 // the format demands. The document is valid until write returns; its bytes do not
@@ -50,14 +45,43 @@ func PromptOf(codec RequestCodec, r *chat.Request, to chat.Target, write func(do
 	if err != nil {
 		return report, err
 	}
-	t := countTapes.Get().(*tape.Tape)
-	defer countTapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(b.Bytes()); err != nil {
 		return report, err
 	}
 	write(t.Root())
 	return report, nil
+}
+
+// EncodePrompt encodes the prompt of r as the document that requests to count
+// tokens have in some formats: that of a request, of which fields names the members
+// that it may have. What it reports is as for [PromptOf].
+func EncodePrompt(b *Body, codec RequestCodec, r *chat.Request, to chat.Target, fields map[string]bool) (chat.Report, error) {
+	return PromptOf(codec, r, to, func(doc tape.Value) {
+		separator := byte('{')
+		for key, value := range doc.Members {
+			if !fields[string(key.Unescaped())] {
+				continue
+			}
+			b.Byte(separator)
+			separator = ','
+			b.Raw(key.Raw())
+			b.Byte(':')
+			b.Raw(value.Raw())
+		}
+		b.Byte('}')
+	})
+}
+
+// InputTokens reads how many tokens an answer says it has counted, where the format
+// calls them input_tokens.
+func InputTokens(doc tape.Value) (int64, error) {
+	tokens, ok := doc.Get("input_tokens").Int()
+	if !ok || tokens < 0 {
+		return 0, chat.BadAnswer("the upstream's answer does not say how many tokens it has counted")
+	}
+	return tokens, nil
 }
 
 // promptOnly is r without what shapes the answer: its length, the sampling, the

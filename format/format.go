@@ -9,9 +9,7 @@ package format
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
@@ -201,6 +199,3 @@ func ChatOf(id ID) (Chat, bool) {
 	c, ok := chats[id]
 	return c, ok
 }
-
-// Chats lists the chat formats that have a codec, in alphabetical order.
-func Chats() []ID { return slices.Sorted(maps.Keys(chats)) }

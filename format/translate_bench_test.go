@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -19,31 +20,10 @@ import (
 // chatFormats are the formats that are translated into each other.
 var chatFormats = []format.ID{format.OpenAIChat, format.OpenAIResponses, format.AnthropicMessages, format.Gemini}
 
-// agentHistory is the conversation of an agent that speaks Chat: some 100 KB with
-// 20 tools.
-func agentHistory() string {
-	var b strings.Builder
-	b.WriteString(`{"model":"writer","stream":true,"max_tokens":4096,"messages":[{"role":"system","content":"` + strings.Repeat("You are careful. ", 300) + `"}`)
-	for i := range 30 {
-		fmt.Fprintf(&b, `,{"role":"user","content":"Step %d: look at the \"next\" file and tell me.\n"}`, i)
-		fmt.Fprintf(&b, `,{"role":"assistant","content":"Reading it.","tool_calls":[{"id":"call_%d","type":"function","function":{"name":"read_file","arguments":"{\"path\":\"/src/file_%d.go\",\"limit\":%d}"}}]}`, i, i, i)
-		fmt.Fprintf(&b, `,{"role":"tool","tool_call_id":"call_%d","content":"%s"}`, i, strings.Repeat(`func main() {\n\tfmt.Println(\"hello\")\n}\n`, 55))
-	}
-	b.WriteString(`],"tools":[`)
-	for i := range 20 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"type":"function","function":{"name":"tool_%d","description":"%s","parameters":{"type":"object","properties":{"path":{"type":"string","description":"The path"},"limit":{"type":"integer"}},"required":["path"]}}}`, i, strings.Repeat("Does something useful. ", 25))
-	}
-	b.WriteString(`]}`)
-	return b.String()
-}
-
 // benchRequests are the requests of the benchmarks, as a Chat client sends them.
 var benchRequests = []struct{ name, body string }{
 	{"1KB", `{"model":"writer","stream":true,"max_tokens":256,"temperature":0.5,"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"` + strings.Repeat("Tell me about it. ", 45) + `"}]}`},
-	{"100KB", agentHistory()},
+	{"100KB", formattest.AgentHistory()},
 	{"2MB", `{"model":"writer","stream":true,"max_tokens":256,"messages":[{"role":"user","content":[{"type":"text","text":"What is this?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo` + strings.Repeat("A", 2<<20) + `"}}]}]}`},
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -200,7 +202,8 @@ func (a *attempt) pass() {
 // send makes the call. The request's bytes are free again when the transport
 // lets go of them.
 func (a *attempt) send() outcome {
-	response, err := a.source.Upstream.Do(a.ctx, &upstream.Call{
+	var sent atomic.Bool
+	response, err := a.source.Upstream.Do(a.watchSending(&sent), &upstream.Call{
 		Format:    a.format,
 		Operation: a.x.endpoint.Operation,
 		Model:     a.source.Model,
@@ -215,10 +218,22 @@ func (a *attempt) send() outcome {
 	})
 	a.body.Release()
 	if err != nil {
-		return sendFailure(a.ctx, a.name(), err)
+		out := sendFailure(a.ctx, a.name(), err)
+		out.sent = sent.Load()
+		return out
 	}
 	a.response = response
 	return outcome{}
+}
+
+// watchSending returns the attempt's context; with it the transport notes that it
+// begins to send the request, if that leaves a trace: it may be sent to another
+// upstream only if this one has certainly not got it.
+func (a *attempt) watchSending(sent *atomic.Bool) context.Context {
+	if !a.x.envelope.trace {
+		return a.ctx
+	}
+	return httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 }
 
 // close ends the call and frees what it holds. An answer that was not read to

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -17,8 +18,10 @@ import (
 // so that a request that would leave one may be sent to another.
 func (o *outcome) harmless() bool {
 	switch o.class {
-	case routing.ClassConnect, routing.ClassThrottled, routing.ClassUnsupported:
+	case routing.ClassThrottled, routing.ClassUnsupported:
 		return true
+	case routing.ClassConnect:
+		return !o.sent
 	case routing.ClassServer:
 		return o.err.Status == 529 || o.err.Kind == chat.ErrOverloaded || (o.err.Kind == chat.ErrUnavailable && o.err.RetryAfter > 0)
 	default:
@@ -37,6 +40,9 @@ type outcome struct {
 	status int
 	// wait is how long the upstream asked to be left alone; 0 if it did not.
 	wait time.Duration
+	// sent says that the request may have reached the upstream although no answer
+	// came. It is known of requests that leave a trace only.
+	sent bool
 }
 
 // timeoutError is the cause of a context that one of the attempt's limits has
@@ -67,6 +73,19 @@ func sendFailure(ctx context.Context, name string, err error) outcome {
 		Code:    "upstream_unreachable",
 		Message: fmt.Sprintf("upstream %q could not be reached", name),
 	}}
+}
+
+// notHTTP says that an answer came that is not HTTP, or whose header has no end.
+// net/http has no types for these errors. An alert of TLS, of a server that
+// expects a handshake, is no answer.
+func notHTTP(err error) bool {
+	const alert = `"\x15\x03`
+	text := err.Error()
+	if strings.Contains(text, alert) {
+		return false
+	}
+	return strings.Contains(text, "malformed HTTP") || strings.Contains(text, "malformed MIME header") ||
+		strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "too many 1xx informational responses")
 }
 
 // readFailure makes an outcome of an error in the middle of an answer.

@@ -8,11 +8,16 @@ import (
 // chatDocument is a whole answer of OpenAI chat.
 func chatDocument(a asked, s Step) string {
 	var text, thinking, refusal string
-	var calls, details []string
+	var calls, details, annotations []string
+	logprobs := "null"
 	for _, b := range s.content {
 		switch b.kind {
 		case blockText:
 			text += b.text
+			logprobs = b.chatLogprobs(b.text)
+			annotations = append(annotations, b.chatAnnotations()...)
+		case blockCustom:
+			calls = append(calls, object("id", quote(b.id), "type", `"custom"`, "custom", object("name", quote(b.name), "input", quote(b.text))))
 		case blockCall:
 			calls = append(calls, object("id", quote(b.id), "type", `"function"`,
 				"function", object("name", quote(b.name), "arguments", quote(b.arguments))))
@@ -30,8 +35,8 @@ func chatDocument(a asked, s Step) string {
 		content = "null"
 	}
 	message := object("role", `"assistant"`, "content", content, "reasoning_content", optional(thinking),
-		"reasoning_details", list(details), "tool_calls", list(calls), "refusal", quoteOrNull(refusal))
-	choice := object("index", "0", "message", message, "logprobs", "null", "finish_reason", quote(chatStop(s)))
+		"reasoning_details", list(details), "tool_calls", list(calls), "refusal", quoteOrNull(refusal), "annotations", list(annotations))
+	choice := object("index", "0", "message", message, "logprobs", logprobs, "finish_reason", quote(chatStop(s)))
 	return object("id", a.id("chatcmpl"), "object", `"chat.completion"`, "created", "1767225600",
 		"model", quote(a.Model), "choices", array(choice), "usage", chatUsage(s.usage()))
 }
@@ -108,11 +113,28 @@ func (c *chatStream) delta(content bool, pairs ...string) {
 	c.chunk(object("index", "0", "delta", object(pairs...), "finish_reason", "null"), "", content)
 }
 
+// text adds the chunks of a text.
+func (c *chatStream) text(b block) {
+	for _, word := range words(b.text) {
+		c.chunk(object("index", "0", "delta", object("content", quote(word)), "logprobs", b.chatLogprobs(word), "finish_reason", "null"), "", true)
+	}
+	if annotations := b.chatAnnotations(); annotations != nil {
+		c.delta(false, "annotations", array(annotations...))
+	}
+}
+
 // block adds the chunks of a block.
 func (c *chatStream) block(b block) {
-	member := map[blockKind]string{blockText: "content", blockThinking: "reasoning_content", blockRefusal: "refusal"}[b.kind]
-	if b.kind == blockCall {
-		c.call(b)
+	member := map[blockKind]string{blockThinking: "reasoning_content", blockRefusal: "refusal"}[b.kind]
+	switch b.kind {
+	case blockText:
+		c.text(b)
+		return
+	case blockCall:
+		c.call(b, "function", "arguments", b.arguments)
+		return
+	case blockCustom:
+		c.call(b, "custom", "input", b.text)
 		return
 	}
 	if member != "" {
@@ -128,14 +150,14 @@ func (c *chatStream) block(b block) {
 	}
 }
 
-// call adds the chunks of a call.
-func (c *chatStream) call(b block) {
+// call adds the chunks of a call: of a kind, whose member brings its input.
+func (c *chatStream) call(b block, kind, member, input string) {
 	index := fmt.Sprint(c.calls)
 	c.calls++
-	c.delta(true, "tool_calls", array(object("index", index, "id", quote(b.id), "type", `"function"`,
-		"function", object("name", quote(b.name), "arguments", `""`))))
-	for _, word := range words(b.arguments) {
-		c.delta(true, "tool_calls", array(object("index", index, "function", object("arguments", quote(word)))))
+	c.delta(true, "tool_calls", array(object("index", index, "id", quote(b.id), "type", quote(kind),
+		kind, object("name", quote(b.name), member, `""`))))
+	for _, word := range words(input) {
+		c.delta(true, "tool_calls", array(object("index", index, kind, object(member, quote(word)))))
 	}
 }
 

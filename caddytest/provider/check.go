@@ -60,6 +60,14 @@ func (c *checker) between(v map[string]any, name string, low, high float64) {
 	}
 }
 
+// notLonger checks that a text, if it is there, has at most so many bytes.
+func (c *checker) notLonger(v map[string]any, name string, most int) {
+	if value, ok := v[name]; ok {
+		s, isText := value.(string)
+		c.check(isText && len(s) <= most, "%s is %v, not a text of up to %d bytes", name, value, most)
+	}
+}
+
 // oneOf checks that a value is one of the words, separated by spaces.
 func (c *checker) oneOf(where string, value any, words string) string {
 	s, _ := value.(string)

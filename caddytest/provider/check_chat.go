@@ -14,6 +14,12 @@ func checkChat(c *checker, body map[string]any) {
 	c.text("model", body["model"])
 	c.between(body, "temperature", 0, 2)
 	c.between(body, "top_p", 0, 1)
+	c.between(body, "frequency_penalty", -2, 2)
+	c.between(body, "presence_penalty", -2, 2)
+	c.between(body, "n", 1, 128)
+	c.between(body, "top_logprobs", 0, 20)
+	c.check(body["top_logprobs"] == nil || body["logprobs"] == true, "top_logprobs without logprobs")
+	c.notLonger(body, "safety_identifier", 64)
 	c.between(body, "max_tokens", 1, 1<<30)
 	c.between(body, "max_completion_tokens", 1, 1<<30)
 	if stop, ok := body["stop"].([]any); ok {
@@ -57,14 +63,24 @@ func checkChatMessage(c *checker, m map[string]any, waiting *pending) {
 		c.check(len(calls) > 0 || m["refusal"] != nil, "an assistant message without content")
 	}
 	for _, call := range calls {
-		c.oneOf("a call's type", call["type"], "function custom")
-		id := c.text("a call's id", call["id"])
-		c.check(len(id) <= 40, "the call id %q is longer than 40 characters", id)
-		function := objectOf(call["function"])
-		c.name("a call's name", function["name"], 64)
-		c.arguments("a call", function["arguments"])
-		*waiting = append(*waiting, id)
+		*waiting = append(*waiting, checkChatCall(c, call))
 	}
+}
+
+// checkChatCall checks a call and returns its id.
+func checkChatCall(c *checker, call map[string]any) string {
+	id := c.text("a call's id", call["id"])
+	c.check(len(id) <= 40, "the call id %q is longer than 40 characters", id)
+	if c.oneOf("a call's type", call["type"], "function custom") == "custom" {
+		custom := objectOf(call["custom"])
+		c.name("a call's name", custom["name"], 64)
+		c.text("the input of a call", custom["input"])
+		return id
+	}
+	function := objectOf(call["function"])
+	c.name("a call's name", function["name"], 64)
+	c.arguments("a call", function["arguments"])
+	return id
 }
 
 // checkChatContent checks the content of a message.
@@ -88,6 +104,10 @@ func checkChatContent(c *checker, role string, content any) {
 		case "image_url":
 			url := c.text("an image's url", objectOf(part["image_url"])["url"])
 			c.check(strings.HasPrefix(url, "data:image/") || strings.HasPrefix(url, "https://"), "an image with the url %.40q", url)
+		case "input_audio":
+			audio := objectOf(part["input_audio"])
+			c.oneOf("the format of sound", audio["format"], "wav mp3")
+			c.text("the data of sound", audio["data"])
 		case "file":
 			file := objectOf(part["file"])
 			c.only("a file", file, "file_data file_id filename")
@@ -103,6 +123,9 @@ func checkChatTools(c *checker, body map[string]any) {
 	tools := objectsOf(body["tools"])
 	for _, tool := range tools {
 		if c.oneOf("a tool's type", tool["type"], "function custom") == "custom" {
+			custom := objectOf(tool["custom"])
+			c.only("a custom tool", custom, "name description format")
+			c.name("a tool's name", custom["name"], 64)
 			continue
 		}
 		function := objectOf(tool["function"])
@@ -116,11 +139,19 @@ func checkChatTools(c *checker, body map[string]any) {
 		c.check(len(tools) > 0, "tool_choice without tools")
 		if _, ok := choice.(string); ok {
 			c.oneOf("tool_choice", choice, "none auto required")
+		} else if c.oneOf("tool_choice", objectOf(choice)["type"], "function custom allowed_tools") == "allowed_tools" {
+			checkAllowed(c, objectOf(objectOf(choice)["allowed_tools"]))
 		}
 	}
 	if body["parallel_tool_calls"] != nil {
 		c.check(len(tools) > 0, "parallel_tool_calls without tools")
 	}
+}
+
+// checkAllowed checks a choice among some of the tools of OpenAI's formats.
+func checkAllowed(c *checker, choice map[string]any) {
+	c.oneOf("the mode of allowed tools", choice["mode"], "auto required")
+	c.check(len(objectsOf(choice["tools"])) > 0, "a choice among no tools")
 }
 
 // checkChatOutput checks a response_format.

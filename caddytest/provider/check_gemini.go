@@ -52,6 +52,12 @@ func checkGeneration(c *checker, config map[string]any) {
 	c.only("generationConfig", config, generationFields)
 	c.between(config, "temperature", 0, 2)
 	c.between(config, "topP", 0, 1)
+	c.between(config, "topK", 1, 1<<30)
+	c.between(config, "frequencyPenalty", -2, 2)
+	c.between(config, "presencePenalty", -2, 2)
+	c.between(config, "candidateCount", 1, 8)
+	c.between(config, "logprobs", 0, 20)
+	c.check(config["logprobs"] == nil || config["responseLogprobs"] == true, "logprobs without responseLogprobs")
 	c.between(config, "maxOutputTokens", 1, 1<<30)
 	c.between(config, "seed", -1<<31, 1<<31-1)
 	if stop, ok := config["stopSequences"].([]any); ok {

@@ -16,6 +16,7 @@ func checkMessages(c *checker, body map[string]any) {
 	c.between(body, "top_p", 0, 1)
 	if metadata := objectOf(body["metadata"]); metadata != nil {
 		c.only("metadata", metadata, "user_id")
+		c.notLonger(metadata, "user_id", 256)
 	}
 	if system, ok := body["system"].([]any); ok {
 		for _, block := range objectsOf(system) {
@@ -55,7 +56,8 @@ func checkMessagesTools(c *checker, body map[string]any) {
 	tools := objectsOf(body["tools"])
 	for _, tool := range tools {
 		if kind := tool["type"]; kind != nil && kind != "custom" {
-			continue // a tool of Anthropic's own
+			c.text("the name of a tool of Anthropic's own", tool["name"])
+			continue
 		}
 		c.only("a tool", tool, "type name description input_schema strict cache_control")
 		c.name("a tool's name", tool["name"], 128)
@@ -67,8 +69,11 @@ func checkMessagesTools(c *checker, body map[string]any) {
 		return
 	}
 	c.check(len(tools) > 0, "tool_choice without tools")
-	if c.oneOf("tool_choice", choice["type"], "auto any tool none") == "tool" {
+	switch c.oneOf("tool_choice", choice["type"], "auto any tool none") {
+	case "tool":
 		c.name("the chosen tool", choice["name"], 128)
+	case "none":
+		c.only("tool_choice", choice, "type")
 	}
 }
 

@@ -15,6 +15,8 @@ func checkResponses(c *checker, body map[string]any) {
 	c.between(body, "temperature", 0, 2)
 	c.between(body, "top_p", 0, 1)
 	c.between(body, "max_output_tokens", 16, 1<<30)
+	c.between(body, "top_logprobs", 0, 20)
+	c.notLonger(body, "safety_identifier", 64)
 	checkResponsesTools(c, body)
 	if text := objectOf(body["text"]); text != nil {
 		c.only("text", text, "format verbosity")
@@ -43,7 +45,7 @@ func checkItem(c *checker, item map[string]any, waiting *pending) {
 	if !ok {
 		kind = "message"
 	}
-	switch c.oneOf("an item's type", kind, "message function_call function_call_output reasoning") {
+	switch c.oneOf("an item's type", kind, "message function_call function_call_output custom_tool_call custom_tool_call_output reasoning") {
 	case "message":
 		c.only("a message", item, "type role content id status phase")
 		role := c.oneOf("role", item["role"], "user assistant system developer")
@@ -57,7 +59,12 @@ func checkItem(c *checker, item map[string]any, waiting *pending) {
 		c.name("a call's name", item["name"], 128)
 		c.arguments("a call", item["arguments"])
 		*waiting = append(*waiting, id)
-	case "function_call_output":
+	case "custom_tool_call":
+		c.only("a call", item, "type id call_id name input status namespace")
+		c.name("a call's name", item["name"], 128)
+		c.text("the input of a call", item["input"])
+		*waiting = append(*waiting, c.text("a call's id", item["call_id"]))
+	case "function_call_output", "custom_tool_call_output":
 		c.only("a result", item, "type id call_id output status")
 		waiting.settle(c, c.text("a result's call", item["call_id"]))
 		if _, ok := item["output"].(string); !ok {
@@ -98,15 +105,7 @@ func checkResponsesParts(c *checker, role string, parts []map[string]any) {
 func checkResponsesTools(c *checker, body map[string]any) {
 	tools := objectsOf(body["tools"])
 	for _, tool := range tools {
-		if tool["type"] != "function" {
-			c.text("a tool's type", tool["type"])
-			continue
-		}
-		c.only("a function", tool, "type name description parameters strict")
-		c.name("a tool's name", tool["name"], 128)
-		if tool["parameters"] != nil {
-			c.check(objectOf(tool["parameters"])["type"] == "object", "a tool's parameters are no object")
-		}
+		checkResponsesTool(c, tool)
 	}
 	choice, ok := body["tool_choice"]
 	if !ok {
@@ -115,7 +114,31 @@ func checkResponsesTools(c *checker, body map[string]any) {
 	c.check(len(tools) > 0, "tool_choice without tools")
 	if _, ok := choice.(string); ok {
 		c.oneOf("tool_choice", choice, "none auto required")
+	} else if objectOf(choice)["type"] == "allowed_tools" {
+		checkAllowed(c, objectOf(choice))
 	} else if objectOf(choice)["type"] == "function" {
 		c.name("the chosen tool", objectOf(choice)["name"], 128)
+	}
+}
+
+// checkResponsesTool checks a tool, or those of a namespace.
+func checkResponsesTool(c *checker, tool map[string]any) {
+	switch kind := c.oneOf("a tool's type", tool["type"], "function custom namespace web_search"); kind {
+	case "function":
+		c.only("a function", tool, "type name description parameters strict")
+		c.name("a tool's name", tool["name"], 128)
+		if tool["parameters"] != nil {
+			c.check(objectOf(tool["parameters"])["type"] == "object", "a tool's parameters are no object")
+		}
+	case "custom":
+		c.only("a custom tool", tool, "type name description format")
+		c.name("a tool's name", tool["name"], 128)
+	case "namespace":
+		c.only("a namespace", tool, "type name description tools")
+		inner := objectsOf(tool["tools"])
+		c.check(len(inner) > 0, "a namespace without tools")
+		for _, t := range inner {
+			checkResponsesTool(c, t)
+		}
 	}
 }

@@ -5,13 +5,17 @@ import "slices"
 // block is a piece of content.
 type block struct {
 	kind blockKind
-	// text is the text, the thinking or the refusal.
+	// text is the text, the thinking, the refusal or the input of a blockCustom.
 	text string
 	// id, name and arguments are those of a call.
 	id, name, arguments string
 	// signature proves who made the thinking; of a blockRedacted it is all there
 	// is.
 	signature string
+	// cited is where a text comes from; weighed says that the probabilities of its
+	// tokens are told.
+	cited   source
+	weighed bool
 }
 
 // blockKind says what a block is.
@@ -23,6 +27,7 @@ const (
 	blockThinking
 	blockRedacted
 	blockRefusal
+	blockCustom
 )
 
 // Stop says why the model stopped.
@@ -59,6 +64,12 @@ func Say(text string) Step { return Step{}.AndSay(text) }
 // Call answers with a call of a tool. arguments is a JSON object.
 func Call(id, name, arguments string) Step { return Step{}.AndCall(id, name, arguments) }
 
+// Custom answers with a call of a tool that takes free text. Formats without such
+// tools call the function that stands for it.
+func Custom(id, name, input string) Step {
+	return Step{}.and(block{kind: blockCustom, id: id, name: name, text: input})
+}
+
 // Think answers with reasoning, and its signature if that is not empty.
 func Think(text, signature string) Step {
 	return Step{}.and(block{kind: blockThinking, text: text, signature: signature})
@@ -77,6 +88,32 @@ func (s Step) AndSay(text string) Step { return s.and(block{kind: blockText, tex
 // AndCall adds a call of a tool.
 func (s Step) AndCall(id, name, arguments string) Step {
 	return s.and(block{kind: blockCall, id: id, name: name, arguments: arguments})
+}
+
+// Citing says that the last text comes from a page.
+func (s Step) Citing(url, title string) Step {
+	return s.changed(func(b *block) { b.cited = source{url, title} })
+}
+
+// Weighing tells the probabilities of the last text's tokens, which are its words
+// without the blanks.
+func (s Step) Weighing() Step {
+	return s.changed(func(b *block) { b.weighed = true })
+}
+
+// changed changes the last block.
+func (s Step) changed(f func(*block)) Step {
+	s.content = slices.Clone(s.content)
+	f(&s.content[len(s.content)-1])
+	return s
+}
+
+// asFunction is a call of a custom tool as one of the function that stands for it.
+func (b block) asFunction() block {
+	if b.kind == blockCustom {
+		b.kind, b.arguments = blockCall, object("input", quote(b.text))
+	}
+	return b
 }
 
 // Stopping answers with another reason to stop.
@@ -117,7 +154,7 @@ func (s Step) stopWord(end, call, maxTokens, filtered string) string {
 		return maxTokens
 	case s.stop == StopFiltered:
 		return filtered
-	case s.has(blockCall):
+	case s.has(blockCall), s.has(blockCustom):
 		return call
 	default:
 		return end

@@ -21,6 +21,8 @@ func TestFormats(t *testing.T) {
 	text := provider.Say("Hi there.")
 	calls := provider.Call("call_1", "weather", `{"city": "Rome"}`).AndCall("call_2", "clock", `{}`)
 	thought := provider.Think("Let me see.", "c2ln").AndSay("Yes.")
+	custom := provider.Custom("call_1", "note", `a "b"`)
+	cited := provider.Say("Ja.").Citing("https://a.example", "A").Weighing()
 	usage := text.Counting(provider.Usage{Prompt: 130, CacheRead: 100, CacheWrite: 20, Output: 32, Reasoning: 30})
 	for _, tc := range []struct {
 		name, path, body string
@@ -33,6 +35,17 @@ func TestFormats(t *testing.T) {
 		{"responses calls", responsesPath, plain, calls, 0, []string{`"type":"function_call","status":"completed","arguments":"{\"city\": \"Rome\"}","call_id":"call_1","name":"weather"`}},
 		{"responses calls stream", responsesPath, stream, calls, 12, []string{`"output_index":1`, `"delta":"\"Rome\"}"`}},
 		{"responses reasoning", responsesPath, plain, thought, 0, []string{`"type":"reasoning","summary":[{"type":"summary_text","text":"Let me see."}],"encrypted_content":"c2ln"`}},
+		{"chat custom", chatPath, plain, custom, 0, []string{`{"id":"call_1","type":"custom","custom":{"name":"note","input":"a \"b\""}}`, `"finish_reason":"tool_calls"`}},
+		{"chat custom stream", chatPath, stream, custom, 7, []string{`"type":"custom","custom":{"name":"note","input":""}`, `{"index":0,"custom":{"input":"\"b\""}}`}},
+		{"responses custom", responsesPath, plain, custom, 0, []string{`"type":"custom_tool_call","status":"completed","call_id":"call_1","name":"note","input":"a \"b\""`}},
+		{"responses custom stream", responsesPath, stream, custom, 8, []string{"event: response.custom_tool_call_input.done\n"}},
+		{"messages custom", messagesPath, plain, custom, 0, []string{`"name":"note","input":{"input":"a \"b\""}`, `"stop_reason":"tool_use"`}},
+		{"gemini custom", geminiPath, "{}", custom, 0, []string{`"functionCall":{"id":"call_1","name":"note","args":{"input":"a \"b\""}}`}},
+		{"chat source", chatPath, plain, cited, 0, []string{`"annotations":[{"type":"url_citation","url_citation":{"start_index":0,"end_index":3,"url":"https://a.example","title":"A"}}]`}},
+		{"chat source stream", chatPath, stream, cited, 6, []string{`"delta":{"annotations":[`, `"logprobs":{"content":[{"token":"Ja.","logprob":-0.5,"bytes":[74,97,46],"top_logprobs":[]}],"refusal":null}`}},
+		{"responses source", responsesPath, stream, cited, 10, []string{"event: response.output_text.annotation.added\n", `"delta":"Ja.","logprobs":[{"token":"Ja."`}},
+		{"messages source", messagesPath, stream, cited, 8, []string{`"citation":{"type":"web_search_result_location","url":"https://a.example","title":"A","encrypted_index":"RW8=","cited_text":"Ja."}`}},
+		{"gemini source", geminiPath, "{}", cited, 0, []string{`"groundingSupports":[{"segment":{"endIndex":3,"text":"Ja."},"groundingChunkIndices":[0]}]`, `"chosenCandidates":[{"token":"Ja.","tokenId":1,"logProbability":-0.5}]`}},
 		{"responses limit", responsesPath, plain, text.Stopping(provider.StopMaxTokens), 0, []string{`"status":"incomplete"`, `"incomplete_details":{"reason":"max_output_tokens"}`}},
 		{"responses error first", responsesPath, stream, text.ErrorAt(provider.Start), 1, []string{"event: error\n", `"code":"server_error"`}},
 		{"responses error late", responsesPath, stream, text.ErrorAt(1), 6, []string{"event: response.failed\n", `"status":"failed"`, `"error":{"code":"server_error"`}},
@@ -125,6 +138,15 @@ func TestCheck(t *testing.T) {
 		{"gemini call without result", geminiPath, `{"contents":[` + says + `,{"role":"model","parts":[{"functionCall":{"name":"f","args":{}}}]},` + says + `]}`, "have no results"},
 		{"gemini two kinds", geminiPath, `{"contents":[{"role":"user","parts":[{"text":"Hi.","inlineData":{"mimeType":"image/png","data":"aWNvbg=="}}]}]}`, "2 kinds of data"},
 		{"gemini level and budget", geminiPath, `{"contents":[` + says + `],"generationConfig":{"thinkingConfig":{"thinkingLevel":"LOW","thinkingBudget":1}}}`, "a budget and a level"},
+		{"chat custom call", chatPath, `{"model":"m","messages":[` + user + `,{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"custom","custom":{"name":"f"}}]},` + result + `]}`, "the input of a call"},
+		{"chat long user", chatPath, `{"model":"m","messages":[` + user + `],"safety_identifier":"` + strings.Repeat("u", 65) + `"}`, "of up to 64 bytes"},
+		{"chat sound", chatPath, `{"model":"m","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"ogg"}}]}]}`, "the format of sound"},
+		{"chat allowed", chatPath, `{"model":"m","messages":[` + user + `],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"any","tools":[]}}}`, "a choice among no tools"},
+		{"chat probabilities", chatPath, `{"model":"m","messages":[` + user + `],"top_logprobs":2}`, "top_logprobs without logprobs"},
+		{"responses custom call", responsesPath, `{"model":"m","input":[{"type":"custom_tool_call","call_id":"a","name":"f","input":"x"},{"type":"custom_tool_call_output","call_id":"a","output":"y"}]}`, ""},
+		{"responses empty namespace", responsesPath, `{"model":"m","input":"Hi.","tools":[{"type":"namespace","name":"n","tools":[]}]}`, "a namespace without tools"},
+		{"messages no calls", messagesPath, `{"model":"m","max_tokens":9,"messages":[` + user + `],"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"none","disable_parallel_tool_use":true}}`, `unknown field "disable_parallel_tool_use"`},
+		{"gemini probabilities", geminiPath, `{"contents":[` + says + `],"generationConfig":{"logprobs":2}}`, "logprobs without responseLogprobs"},
 		{"not JSON", chatPath, `{`, "no JSON object"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -8,10 +8,12 @@ import (
 // geminiDocument is a whole answer of Gemini.
 func geminiDocument(a asked, s Step) string {
 	var parts []string
+	logprobs := ""
 	for _, p := range geminiParts(s) {
 		parts = append(parts, p.raw(p.text))
+		logprobs += p.geminiLogprobs(p.text)
 	}
-	return geminiChunk(a, s, geminiStop(s), parts)
+	return geminiChunk(a, s, geminiCandidate{parts: parts, stop: geminiStop(s), logprobs: logprobs, grounding: geminiGrounding(s)})
 }
 
 // geminiStop is the finishReason of Gemini.
@@ -22,11 +24,18 @@ func geminiStop(s Step) string {
 	return s.stopWord("STOP", "STOP", "MAX_TOKENS", "SAFETY")
 }
 
-// geminiChunk is an answer, or an event of a stream; only the last one has a
-// reason to stop.
-func geminiChunk(a asked, s Step, stop string, parts []string) string {
-	content := object("parts", list(parts), "role", `"model"`)
-	return object("candidates", array(object("content", content, "finishReason", optional(stop), "index", "0")),
+// geminiCandidate is what an answer, or an event of a stream, holds; only the last
+// event has a reason to stop and sources.
+type geminiCandidate struct {
+	parts                     []string
+	stop, logprobs, grounding string
+}
+
+// geminiChunk is an answer, or an event of a stream.
+func geminiChunk(a asked, s Step, c geminiCandidate) string {
+	content := object("parts", list(c.parts), "role", `"model"`)
+	return object("candidates", array(object("content", content, "finishReason", optional(c.stop), "index", "0",
+		"logprobsResult", c.logprobs, "groundingMetadata", c.grounding)),
 		"usageMetadata", geminiUsage(s.usage()), "modelVersion", quote(a.Model), "responseId", a.id("gemini"))
 }
 
@@ -50,6 +59,7 @@ func geminiParts(s Step) []geminiPart {
 		if b.kind == blockRedacted {
 			continue
 		}
+		b = b.asFunction()
 		if b.kind == blockThinking && i+1 < len(s.content) {
 			carried, b.signature = b.signature, ""
 		} else if b.kind != blockThinking {
@@ -79,12 +89,13 @@ func (p geminiPart) raw(text string) string {
 // geminiEvents are the events of Gemini.
 func geminiEvents(a asked, s Step) []event {
 	var out []event
-	send := func(content bool, stop, part string) {
-		out = append(out, event{content: content, raw: "data: " + geminiChunk(a, s, stop, []string{part}) + "\n\n"})
+	send := func(content bool, c geminiCandidate, part string) {
+		c.parts = []string{part}
+		out = append(out, event{content: content, raw: "data: " + geminiChunk(a, s, c) + "\n\n"})
 	}
 	for _, p := range geminiParts(s) {
 		if p.kind == blockCall {
-			send(true, "", p.raw(""))
+			send(true, geminiCandidate{}, p.raw(""))
 			continue
 		}
 		all := words(p.text)
@@ -93,9 +104,9 @@ func geminiEvents(a asked, s Step) []event {
 			if i < len(all)-1 {
 				piece.signature = ""
 			}
-			send(true, "", piece.raw(word))
+			send(true, geminiCandidate{logprobs: p.geminiLogprobs(word)}, piece.raw(word))
 		}
 	}
-	send(false, geminiStop(s), object("text", `""`))
+	send(false, geminiCandidate{stop: geminiStop(s), grounding: geminiGrounding(s)}, object("text", `""`))
 	return out
 }

@@ -6,7 +6,7 @@ import "fmt"
 func messagesDocument(a asked, s Step) string {
 	var blocks []string
 	for _, b := range s.content {
-		switch b.kind {
+		switch b = b.asFunction(); b.kind {
 		case blockCall:
 			blocks = append(blocks, object("type", `"tool_use"`, "id", quote(b.id), "name", quote(b.name), "input", b.arguments))
 		case blockThinking:
@@ -14,7 +14,11 @@ func messagesDocument(a asked, s Step) string {
 		case blockRedacted:
 			blocks = append(blocks, object("type", `"redacted_thinking"`, "data", quote(b.signature)))
 		default:
-			blocks = append(blocks, object("type", `"text"`, "text", quote(b.text)))
+			citations := ""
+			if c := b.messagesCitation(); c != "" {
+				citations = array(c)
+			}
+			blocks = append(blocks, object("type", `"text"`, "text", quote(b.text), "citations", citations))
 		}
 	}
 	return object("id", a.id("msg"), "type", `"message"`, "role", `"assistant"`, "model", quote(a.Model),
@@ -64,7 +68,7 @@ func (m *messagesStream) delta(content bool, kind, member, value string) {
 
 // block adds the events of a block.
 func (m *messagesStream) block(b block) {
-	switch b.kind {
+	switch b = b.asFunction(); b.kind {
 	case blockCall:
 		m.start(true, "type", `"tool_use"`, "id", quote(b.id), "name", quote(b.name), "input", "{}")
 		for _, word := range words(b.arguments) {
@@ -82,6 +86,9 @@ func (m *messagesStream) block(b block) {
 		m.start(false, "type", `"text"`, "text", `""`)
 		for _, word := range words(b.text) {
 			m.delta(true, "text_delta", "text", word)
+		}
+		if c := b.messagesCitation(); c != "" {
+			m.send(false, "content_block_delta", "index", fmt.Sprint(m.blocks), "delta", object("type", `"citations_delta"`, "citation", c))
 		}
 	}
 	m.send(false, "content_block_stop", "index", fmt.Sprint(m.blocks))

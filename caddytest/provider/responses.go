@@ -59,7 +59,7 @@ type responsesItem struct {
 func responsesItems(s Step) []responsesItem {
 	var out []responsesItem
 	for i, b := range s.content {
-		prefix := map[blockKind]string{blockCall: "fc", blockThinking: "rs", blockRedacted: "rs"}[b.kind]
+		prefix := map[blockKind]string{blockCall: "fc", blockCustom: "ctc", blockThinking: "rs", blockRedacted: "rs"}[b.kind]
 		if prefix == "" {
 			prefix = "msg"
 		}
@@ -76,7 +76,11 @@ func (i responsesItem) part(text string) string {
 	case blockRefusal:
 		return object("type", `"refusal"`, "refusal", quote(text))
 	default:
-		return object("type", `"output_text"`, "annotations", "[]", "logprobs", "[]", "text", quote(text))
+		annotations := "[]"
+		if text != "" {
+			annotations = array(i.responsesAnnotations()...)
+		}
+		return object("type", `"output_text"`, "annotations", annotations, "logprobs", i.tokens(text), "text", quote(text))
 	}
 }
 
@@ -85,6 +89,8 @@ func (i responsesItem) whole() string {
 	switch i.kind {
 	case blockCall:
 		return i.call("completed", i.arguments)
+	case blockCustom:
+		return i.custom("completed", i.text)
 	case blockThinking, blockRedacted:
 		return i.reasoning(true)
 	default:
@@ -97,6 +103,8 @@ func (i responsesItem) opened() string {
 	switch i.kind {
 	case blockCall:
 		return i.call("in_progress", "")
+	case blockCustom:
+		return i.custom("in_progress", "")
 	case blockThinking, blockRedacted:
 		return i.reasoning(false)
 	default:
@@ -108,6 +116,12 @@ func (i responsesItem) opened() string {
 func (i responsesItem) call(status, arguments string) string {
 	return object("id", quote(i.id), "type", `"function_call"`, "status", quote(status), "arguments", quote(arguments),
 		"call_id", quote(i.block.id), "name", quote(i.name))
+}
+
+// custom is the item of a call of a custom tool.
+func (i responsesItem) custom(status, input string) string {
+	return object("id", quote(i.id), "type", `"custom_tool_call"`, "status", quote(status), "call_id", quote(i.block.id),
+		"name", quote(i.name), "input", quote(input))
 }
 
 // reasoning is the item of reasoning.
@@ -137,13 +151,18 @@ func (r *responsesStream) send(content bool, name string, pairs ...string) {
 func (r *responsesStream) item(index int, i responsesItem) {
 	at := []string{"item_id", quote(i.id), "output_index", fmt.Sprint(index)}
 	send := func(content bool, name string, pairs ...string) { r.send(content, name, slices.Concat(at, pairs)...) }
-	r.send(i.kind == blockCall, "response.output_item.added", "output_index", fmt.Sprint(index), "item", i.opened())
+	r.send(i.kind == blockCall || i.kind == blockCustom, "response.output_item.added", "output_index", fmt.Sprint(index), "item", i.opened())
 	switch i.kind {
 	case blockCall:
 		for _, word := range words(i.arguments) {
 			send(true, "response.function_call_arguments.delta", "delta", quote(word))
 		}
 		send(false, "response.function_call_arguments.done", "name", quote(i.name), "arguments", quote(i.arguments))
+	case blockCustom:
+		for _, word := range words(i.text) {
+			send(true, "response.custom_tool_call_input.delta", "delta", quote(word))
+		}
+		send(false, "response.custom_tool_call_input.done", "input", quote(i.text))
 	case blockThinking:
 		place := []string{"summary_index", "0"}
 		send(false, "response.reasoning_summary_part.added", slices.Concat(place, []string{"part", i.part("")})...)
@@ -161,15 +180,20 @@ func (r *responsesStream) item(index int, i responsesItem) {
 
 // message adds the events of a text or a refusal.
 func (r *responsesStream) message(i responsesItem, send func(bool, string, ...string)) {
-	place, logprobs, name, member := []string{"content_index", "0"}, []string{"logprobs", "[]"}, "response.output_text.", "text"
+	place, name, member := []string{"content_index", "0"}, "response.output_text.", "text"
+	logprobs := func(text string) []string { return []string{"logprobs", i.tokens(text)} }
 	if i.kind == blockRefusal {
-		logprobs, name, member = nil, "response.refusal.", "refusal"
+		name, member = "response.refusal.", "refusal"
+		logprobs = func(string) []string { return nil }
 	}
 	send(false, "response.content_part.added", slices.Concat(place, []string{"part", i.part("")})...)
 	for _, word := range words(i.text) {
-		send(true, name+"delta", slices.Concat(place, []string{"delta", quote(word)}, logprobs)...)
+		send(true, name+"delta", slices.Concat(place, []string{"delta", quote(word)}, logprobs(word))...)
 	}
-	send(false, name+"done", slices.Concat(place, []string{member, quote(i.text)}, logprobs)...)
+	for n, annotation := range i.responsesAnnotations() {
+		send(false, "response.output_text.annotation.added", slices.Concat(place, []string{"annotation_index", fmt.Sprint(n), "annotation", annotation})...)
+	}
+	send(false, name+"done", slices.Concat(place, []string{member, quote(i.text)}, logprobs(i.text))...)
 	send(false, "response.content_part.done", slices.Concat(place, []string{"part", i.part(i.text)})...)
 }
 

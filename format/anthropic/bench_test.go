@@ -1,48 +1,27 @@
 package anthropic
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// chatHistory is the conversation of an agent that speaks Chat, of about 100 KB,
-// with 20 tools.
-func chatHistory() string {
-	var b strings.Builder
-	b.WriteString(`{"model":"writer","stream":true,"max_tokens":4096,"messages":[{"role":"system","content":"` + strings.Repeat("You are careful. ", 300) + `"}`)
-	for i := range 30 {
-		fmt.Fprintf(&b, `,{"role":"user","content":"Step %d: look at the \"next\" file and tell me.\n"}`, i)
-		fmt.Fprintf(&b, `,{"role":"assistant","content":"Reading it.","tool_calls":[{"id":"call_%d","type":"function","function":{"name":"read_file","arguments":"{\"path\":\"/src/file_%d.go\",\"limit\":%d}"}}]}`, i, i, i)
-		fmt.Fprintf(&b, `,{"role":"tool","tool_call_id":"call_%d","content":"%s"}`, i, strings.Repeat(`func main() {\n\tfmt.Println(\"hello\")\n}\n`, 55))
-	}
-	b.WriteString(`],"tools":[`)
-	for i := range 20 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"type":"function","function":{"name":"tool_%d","description":"%s","parameters":{"type":"object","properties":{"path":{"type":"string","description":"The path"},"limit":{"type":"integer"}},"required":["path"]}}}`, i, strings.Repeat("Does something useful. ", 25))
-	}
-	b.WriteString(`]}`)
-	return b.String()
-}
-
 // history is the same conversation of a client that speaks Messages.
 func history(t testing.TB) string {
-	doc, _ := encode(t, chatRequest(t, chatHistory()), chat.Target{Model: "m"})
+	doc, _ := encode(t, chatRequest(t, formattest.AgentHistory()), chat.Target{Model: "m"})
 	return string(doc)
 }
 
 // chatRequest decodes a request of a Chat client.
 func chatRequest(t testing.TB, doc string) *chat.Request {
 	t.Helper()
-	r, err := openai.Chat{}.DecodeRequest(parse(t, doc))
+	r, err := openai.Chat{}.DecodeRequest(formattest.Parse(t, doc))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +29,7 @@ func chatRequest(t testing.TB, doc string) *chat.Request {
 }
 
 func BenchmarkDecodeRequest(b *testing.B) {
-	doc := parse(b, history(b))
+	doc := formattest.Parse(b, history(b))
 	b.SetBytes(int64(doc.End()))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -61,7 +40,7 @@ func BenchmarkDecodeRequest(b *testing.B) {
 }
 
 func BenchmarkEncodeRequest(b *testing.B) {
-	r := chatRequest(b, chatHistory())
+	r := chatRequest(b, formattest.AgentHistory())
 	var body format.Body
 	b.ReportAllocs()
 	for b.Loop() {
@@ -92,7 +71,7 @@ func BenchmarkTranslateResponse(b *testing.B) {
 }
 
 func BenchmarkInspectResponse(b *testing.B) {
-	doc := parse(b, `{"id":"msg_1","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":9}}`)
+	doc := formattest.Parse(b, `{"id":"msg_1","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":9}}`)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := (Messages{}).InspectResponse(doc); err != nil {

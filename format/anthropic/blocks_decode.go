@@ -32,7 +32,7 @@ func (p place) path(member string) string {
 }
 
 // mustBe is the error of a member that has a wrong value.
-func (p place) mustBe(member, what string) *chat.Error { return mustBe(p.path(member), what) }
+func (p place) mustBe(member, what string) *chat.Error { return chat.MustBe(p.path(member), what) }
 
 // block is the members of a block, whatever its type.
 type block struct {
@@ -98,12 +98,12 @@ func (b *block) read(v tape.Value) error {
 	}
 	b.raw = v
 	for key, value := range v.Members {
-		at := b.at(name(key))
-		if at == nil || !present(value) {
+		at := b.at(key.Unescaped())
+		if at == nil || !value.Present() {
 			continue
 		}
 		if at.Exists() {
-			return twice(b.path("." + key.Text()))
+			return chat.Repeated(b.path("." + key.Text()))
 		}
 		*at = value
 	}
@@ -196,8 +196,8 @@ func (d *turnDecoder) text(b *block, role chat.Role) error {
 func (d *turnDecoder) systemBlock(b *block) error {
 	switch {
 	case b.kind.Is("tool_addition"):
-		if member(b.tool, "type").Is("tool_definition") {
-			d.added = append(d.added, member(b.tool, "definition"))
+		if b.tool.Member("type").Is("tool_definition") {
+			d.added = append(d.added, b.tool.Member("definition"))
 		}
 	case b.kind.Is("tool_removal"):
 	default:

@@ -1,21 +1,21 @@
 package anthropic
 
 import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
 // call writes a call of a tool.
-func (e *requestEncoder) call(p *piece) {
-	b := p.block
+func (e *requestEncoder) call(p *chat.Piece) {
+	b := p.Block
 	e.b.Str(`{"type":"tool_use","id":`)
-	e.b.Raw(p.id)
+	e.b.Raw(p.ID)
 	e.b.Str(`,"name":`)
 	e.b.Raw(toolName(b.Name))
 	e.b.Str(`,"input":`)
 	whole := true
 	e.b.Append(func(dst []byte) (out []byte) {
-		out, whole = appendInput(dst, b.Arguments)
+		out, whole = format.AppendObject(dst, b.Arguments)
 		return out
 	})
 	if !whole {
@@ -24,43 +24,11 @@ func (e *requestEncoder) call(p *piece) {
 	e.endBlock(b)
 }
 
-// appendInput appends the arguments of a call as the object that the format
-// demands. What is no object is wrapped into one; whole is false then.
-func appendInput(dst []byte, a chat.Arguments) (out []byte, whole bool) {
-	switch {
-	case len(a.Object) > 0:
-		if a.Object[0] == '{' {
-			return append(dst, a.Object...), true
-		}
-		dst = append(dst, `{"_raw":`...)
-		dst = chat.AppendQuoted(dst, []byte(a.Object))
-		return append(dst, '}'), false
-	case a.Text.Blank():
-		return append(dst, "{}"...), true
-	}
-	from := len(dst)
-	dst = chat.AppendUnquoted(dst, a.Text)
-	if isObjectText(dst[from:]) {
-		return dst, true
-	}
-	dst = append(dst[:from], `{"_raw":`...)
-	dst = append(dst, a.Text...)
-	return append(dst, '}'), false
-}
-
-// isObjectText says that text is a JSON object.
-func isObjectText(text []byte) bool {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
-	return t.Parse(text) == nil && t.Root().Kind() == tape.Object
-}
-
 // result writes the result of a call.
-func (e *requestEncoder) result(p *piece) {
-	b := p.block
+func (e *requestEncoder) result(p *chat.Piece) {
+	b := p.Block
 	e.b.Str(`{"type":"tool_result","tool_use_id":`)
-	e.b.Raw(p.id)
+	e.b.Raw(p.ID)
 	e.resultContent(b)
 	if b.IsError {
 		e.field("is_error")
@@ -154,23 +122,5 @@ func (e *requestEncoder) orphan(b *chat.Block) {
 // unknown refuses a block that has no meaning to the upstream: to leave it out
 // would change what the user said.
 func (e *requestEncoder) unknown(b *chat.Block) {
-	e.refuse("messages", "content of type "+kindOrType(b))
-}
-
-// kindNames are the kinds of blocks as messages call them.
-var kindNames = map[chat.BlockKind]string{
-	chat.Text: "text", chat.Image: "image", chat.Document: "document", chat.Audio: "audio", chat.Video: "video",
-	chat.Thinking: "thinking", chat.RedactedThinking: "redacted_thinking", chat.ToolUse: "tool_use",
-	chat.ToolResult: "tool_result", chat.Refusal: "refusal", chat.Opaque: "unknown",
-}
-
-// kindName is the name of a kind of blocks.
-func kindName(k chat.BlockKind) string { return kindNames[k] }
-
-// kindOrType is the name of a block's kind, or of its type in its own format.
-func kindOrType(b *chat.Block) string {
-	if b.Kind == chat.Opaque {
-		return b.Type
-	}
-	return kindName(b.Kind)
+	e.refuse("messages", "content of type "+b.TypeName())
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // geminiCall is a call that Gemini has signed.
@@ -42,7 +43,7 @@ func TestSignaturesComeBack(t *testing.T) {
 			if len(report) > 0 {
 				t.Errorf("lost %v", report)
 			}
-			content := parse(t, string(whole)).Get("content").Raw()
+			content := formattest.Parse(t, string(whole)).Get("content").Raw()
 			returned(t, string(content), tc.blocks)
 
 			encoder := Messages{}.NewStreamEncoder(exchange())
@@ -71,11 +72,11 @@ func accumulated(t *testing.T, client []byte) string {
 	var collector chat.Collector
 	out := run(bytes.NewReader(client), Messages{}, collector.Add)
 	r, err := collector.Response()
-	if err != nil || out.err != nil {
-		t.Fatal(err, out.err)
+	if err != nil || out.Err != nil {
+		t.Fatal(err, out.Err)
 	}
 	whole, _ := Messages{}.EncodeResponse(nil, r, exchange())
-	return string(parse(t, string(whole)).Get("content").Raw())
+	return string(formattest.Parse(t, string(whole)).Get("content").Raw())
 }
 
 // A signature of Gemini's with no call behind it is not lost.
@@ -104,7 +105,7 @@ func TestForeignSignaturesAreNotSent(t *testing.T) {
 	if strings.Contains(string(doc), "aigw1") {
 		t.Errorf("a foreign signature is sent: %s", doc)
 	}
-	root := parse(t, string(doc))
+	root := formattest.Parse(t, string(doc))
 	if got := outline(root); got != `u: a | a: thinking redacted_thinking call(x) | u: result(x "r")` {
 		t.Error(got)
 	}
@@ -190,7 +191,7 @@ func TestDecodeCitations(t *testing.T) {
 	}
 	block := `{"type":"text","text":"a","citations":` + list + `}`
 	t.Run("answer", func(t *testing.T) {
-		r, err := Messages{}.DecodeResponse(parse(t, `{"type":"message","content":[`+block+`],"stop_reason":"end_turn","usage":{}}`))
+		r, err := Messages{}.DecodeResponse(formattest.Parse(t, `{"type":"message","content":[`+block+`],"stop_reason":"end_turn","usage":{}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +223,7 @@ func TestOutputToolComesBack(t *testing.T) {
 		Format: foreign, Turns: []chat.Turn{user(textOf("a"))}, Output: schemaOf(`{"type":"object"}`),
 	}, chat.Target{Model: "claude-sonnet-4-0", Can: capability.Of("claude-sonnet-4-0"), Names: names})
 	answer := `{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"tool_use","id":"t","name":"person","input":{"name": "Ada"}}],"stop_reason":"tool_use","usage":{}}`
-	r, err := Messages{}.DecodeResponse(parse(t, answer))
+	r, err := Messages{}.DecodeResponse(formattest.Parse(t, answer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,8 +245,8 @@ func TestOutputToolComesBack(t *testing.T) {
 		}
 	})
 	streamed, err := collector.Response()
-	if err != nil || out.err != nil {
-		t.Fatal(err, out.err)
+	if err != nil || out.Err != nil {
+		t.Fatal(err, out.Err)
 	}
 	if len(streamed.Blocks) != 1 || !streamed.Blocks[0].Text.Is(`{"name": "Ada"}`) || streamed.Stop.Reason != chat.StopEnd {
 		t.Errorf("got %+v", streamed)
@@ -255,7 +256,7 @@ func TestOutputToolComesBack(t *testing.T) {
 func TestThreadUnsupported(t *testing.T) {
 	e := ThreadUnsupported()
 	status, body := Messages{}.EncodeError(nil, e)
-	details := parse(t, string(body)).Get("error").Get("details")
+	details := formattest.Parse(t, string(body)).Get("error").Get("details")
 	if status != 400 || string(details.Raw()) != `{"error_code":"thread_unsupported_request","unsupported":["thread"]}` {
 		t.Errorf("%d %s", status, body)
 	}

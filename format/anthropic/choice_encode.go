@@ -76,7 +76,7 @@ func (e *requestEncoder) demandCall() {
 // sent.
 func (e *requestEncoder) namedTool(names []chat.Literal) chat.Literal {
 	for i := range e.r.Tools {
-		if t := &e.r.Tools[i]; len(names) > 0 && !isServer(t) && sameText(t.Name, names[0]) && e.sends(t) {
+		if t := &e.r.Tools[i]; len(names) > 0 && !isServer(t) && t.Name.Equal(names[0]) && e.sends(t) {
 			return t.Name
 		}
 	}

@@ -27,14 +27,14 @@ func citationsOf(v tape.Value) []chat.Citation {
 // citationOf reads a citation of any type: of a page, of a search result that the
 // client gave, or of a document in the request.
 func citationOf(v tape.Value) chat.Citation {
-	c := chat.Citation{Raw: v.Raw(), Origin: origin, Quote: member(v, "cited_text").Literal()}
-	c.URL = member(v, "url").Literal()
-	if source := member(v, "source").Literal(); c.URL == nil && bytes.HasPrefix(source.Inner(), []byte("http")) {
+	c := chat.Citation{Raw: v.Raw(), Origin: origin, Quote: v.Member("cited_text").Literal()}
+	c.URL = v.Member("url").Literal()
+	if source := v.Member("source").Literal(); c.URL == nil && bytes.HasPrefix(source.Inner(), []byte("http")) {
 		c.URL = source
 	}
 	for _, key := range [...]string{"title", "document_title"} {
 		if c.Title == nil {
-			c.Title = member(v, key).Literal()
+			c.Title = v.Member(key).Literal()
 		}
 	}
 	return c
@@ -71,10 +71,10 @@ func citable(c *chat.Citation) bool {
 // the key to be there.
 func appendCitation(dst []byte, c *chat.Citation) []byte {
 	if c.Origin == origin && len(c.Raw) > 0 {
-		return appendLine(dst, c.Raw)
+		return chat.AppendLine(dst, c.Raw)
 	}
 	dst = append(dst, `{"type":"web_search_result_location","cited_text":`...)
-	dst = append(dst, orEmpty(c.Quote)...)
+	dst = append(dst, c.Quote.OrEmpty()...)
 	dst = append(dst, `,"encrypted_index":"","title":`...)
 	if c.Title == nil {
 		dst = append(dst, "null"...)

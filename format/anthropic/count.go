@@ -31,20 +31,7 @@ func (Messages) DecodeCountRequest(doc tape.Value) (*chat.Request, error) {
 
 // EncodeCountRequest implements format.Counter.
 func (m Messages) EncodeCountRequest(b *format.Body, r *chat.Request, to chat.Target) (chat.Report, error) {
-	return format.PromptOf(m, r, to, func(doc tape.Value) {
-		separator := byte('{')
-		for key, value := range doc.Members {
-			if !countFields[string(name(key))] {
-				continue
-			}
-			b.Byte(separator)
-			separator = ','
-			b.Raw(key.Raw())
-			b.Byte(':')
-			b.Raw(value.Raw())
-		}
-		b.Byte('}')
-	})
+	return format.EncodePrompt(b, m, r, to, countFields)
 }
 
 // DecodeCount implements format.Counter.
@@ -52,11 +39,7 @@ func (Messages) DecodeCount(doc tape.Value) (int64, error) {
 	if doc.Get("type").Is("error") || doc.Get("error").Kind() == tape.Object {
 		return 0, errorIn(doc)
 	}
-	tokens, ok := doc.Get("input_tokens").Int()
-	if !ok || tokens < 0 {
-		return 0, chat.BadAnswer("the upstream's answer does not say how many tokens it has counted")
-	}
-	return tokens, nil
+	return format.InputTokens(doc)
 }
 
 // EncodeCount implements format.Counter.

@@ -3,7 +3,6 @@ package anthropic
 import (
 	"bytes"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -11,92 +10,35 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// Bounds of what is kept of an error, in bytes.
-const (
-	maxMessage = 1 << 10
-	maxDetails = 4 << 10
-)
+// maxDetails bounds what is kept of the details of an error, in bytes.
+const maxDetails = 4 << 10
 
 // DecodeError implements format.ErrorCodec.
 func (Messages) DecodeError(status int, header http.Header, body []byte) *chat.Error {
-	e := &chat.Error{}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
-	if err := t.Parse(body); err == nil {
-		readError(e, t.Root())
-	} else if text := bytes.TrimSpace(body); len(text) > 0 && text[0] != '<' {
-		e.Message = format.Bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
-	}
-	if e.Message == "" {
-		e.Message = strings.TrimSpace("the upstream answered with status " + strconv.Itoa(status) + " " + http.StatusText(status))
-	}
-	e.Status = status
+	e := format.DecodeError(status, header, body, readError)
 	e.Kind = kindOf(e)
-	e.RetryAfter = format.RetryAfter(status, header)
 	return e
 }
 
 // errorIn reads an error that came with a success status: in an answer, or in an
 // event of a stream.
 func errorIn(v tape.Value) *chat.Error {
-	e := &chat.Error{}
-	readError(e, v)
-	if e.Message == "" {
-		e.Message = "the upstream reported an error and did not say which"
-	}
+	e := format.ErrorIn(v, readError)
 	e.Kind = kindOf(e)
 	return e
 }
 
-// readError reads the words of an error: of an object with an error in it, or of
-// one that is the error, as proxies write it.
+// readError reads the words of an error.
 func readError(e *chat.Error, v tape.Value) {
-	if v.Kind() == tape.Array {
-		for element := range v.Elements {
-			readError(e, element)
-			return
-		}
+	v = format.ReadErrorMessage(e, v)
+	if kind := v.Member("type"); !kind.Is("error") {
+		e.Type = format.ErrorWord(kind)
 	}
-	switch inner := member(v, "error"); inner.Kind() {
-	case tape.Object:
-		v = inner
-	case tape.String:
-		e.Message = format.Bounded(inner.Text(), maxMessage)
-	}
-	for _, name := range []string{"message", "detail", "msg"} {
-		if e.Message == "" {
-			e.Message = format.Bounded(sentence(member(v, name)), maxMessage)
-		}
-	}
-	if kind := member(v, "type").Text(); kind != "error" {
-		e.Type = format.Bounded(kind, 128)
-	}
-	e.Code = format.Bounded(member(v, "code").Text(), 128)
-	e.Param = format.Bounded(member(v, "param").Text(), 128)
-	if details := member(v, "details"); details.Exists() && len(details.Raw()) <= maxDetails {
+	e.Code = format.ErrorWord(v.Member("code"))
+	e.Param = format.ErrorWord(v.Member("param"))
+	if details := v.Member("details"); details.Exists() && len(details.Raw()) <= maxDetails {
 		e.Details = bytes.Clone(details.Raw())
 	}
-}
-
-// sentence is the text of a message: a string, or the first one in FastAPI's
-// list of details.
-func sentence(v tape.Value) string {
-	switch v.Kind() {
-	case tape.String:
-		return v.Text()
-	case tape.Array:
-		for element := range v.Elements {
-			return sentence(element)
-		}
-	case tape.Object:
-		for _, name := range []string{"msg", "message"} {
-			if text := member(v, name).Text(); text != "" {
-				return text
-			}
-		}
-	}
-	return ""
 }
 
 // types are the types of errors that say more than the status.
@@ -215,24 +157,12 @@ func appendError(dst []byte, e *chat.Error) []byte {
 	dst = append(dst, `{"type":"error","error":{"type":"`...)
 	dst = append(dst, wordsOf(e).kind...)
 	dst = append(dst, `","message":`...)
-	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, maxMessage))
+	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, format.MaxErrorMessage))
 	if len(e.Details) > 0 {
 		dst = append(dst, `,"details":`...)
-		dst = appendLine(dst, e.Details)
+		dst = chat.AppendLine(dst, e.Details)
 	}
 	return append(dst, '}')
-}
-
-// appendLine appends raw JSON on one line, as an event's data wants it. Line
-// breaks stand between its tokens only.
-func appendLine(dst, raw []byte) []byte {
-	for _, c := range raw {
-		if c == '\n' || c == '\r' {
-			c = ' '
-		}
-		dst = append(dst, c)
-	}
-	return dst
 }
 
 // appendStreamError appends the event that ends a broken stream.

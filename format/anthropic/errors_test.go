@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestDecodeError(t *testing.T) {
@@ -68,7 +69,7 @@ func TestDetailsSurvive(t *testing.T) {
 	if want := `x{"type":"error","error":{"type":"not_found_error","message":"x","details":{ "error_code":"thread_not_found"}},"request_id":"req-1"}`; status != 404 || string(got) != want {
 		t.Errorf("got %d %s\nwant %s", status, got, want)
 	}
-	if got := split(t, appendStreamError(nil, e)); len(got) != 1 {
+	if got := formattest.Split(t, appendStreamError(nil, e)); len(got) != 1 {
 		t.Errorf("got events %v", got)
 	}
 	e = Messages{}.DecodeError(400, http.Header{}, []byte(`{"error":{"message":"x","details":"`+strings.Repeat("x", 5000)+`"}}`))

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -58,7 +59,7 @@ func eventOf(root tape.Value, ev sse.Event) (m members) {
 	m.root = root
 	var kind, failure tape.Value
 	for key, value := range root.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "type":
 			kind = value
 		case "index":
@@ -76,10 +77,10 @@ func eventOf(root tape.Value, ev sse.Event) (m members) {
 		}
 	}
 	switch {
-	case isFailure(failure):
+	case format.IsFailure(failure):
 		m.kind = kindError
 	case kind.Kind() == tape.String:
-		m.kind = kindNamed(unescaped(kind.Literal()))
+		m.kind = kindNamed(kind.Literal().Unescaped())
 	default:
 		m.kind = kindNamed(ev.Name)
 	}

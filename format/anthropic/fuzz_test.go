@@ -3,30 +3,14 @@ package anthropic
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
-
-// seeds adds the files of that name below testdata.
-func seeds(f *testing.F, name string) {
-	found, err := filepath.Glob(filepath.Join("testdata", "*", name))
-	if err != nil || len(found) == 0 {
-		f.Fatalf("no %s: %v", name, err)
-	}
-	for _, path := range found {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(content)
-	}
-}
 
 // models differ in what a request may say to them; of the first, nothing is known.
 var models = []string{"m", "claude-sonnet-4-0", "claude-opus-4-6", "claude-opus-5", "claude-fable-5-1"}
@@ -80,7 +64,7 @@ func checkModel(t testing.TB, doc tape.Value, model string) {
 
 // What is decoded can be encoded for either origin, within the rules of turns.
 func FuzzDecodeRequest(f *testing.F) {
-	seeds(f, "request.json")
+	formattest.Seeds(f, "request.json")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		var index tape.Tape
 		if index.Parse(content) != nil {
@@ -105,8 +89,8 @@ func FuzzDecodeRequest(f *testing.F) {
 					t.Fatalf("not JSON: %s", doc)
 				}
 				if from == foreign {
-					checkTurns(t, parse(t, string(doc)))
-					checkModel(t, parse(t, string(doc)), model)
+					checkTurns(t, formattest.Parse(t, string(doc)))
+					checkModel(t, formattest.Parse(t, string(doc)), model)
 				}
 			}
 		}
@@ -114,11 +98,11 @@ func FuzzDecodeRequest(f *testing.F) {
 }
 
 func FuzzDecodeResponse(f *testing.F) {
-	seeds(f, "upstream_response.json")
+	formattest.Seeds(f, "upstream_response.json")
 	f.Add([]byte(`{"type":"error","error":{"type":"overloaded_error","message":"x","details":{}}}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		e := Messages{}.DecodeError(400, nil, content)
-		if e.Message == "" || len(e.Message) > maxMessage {
+		if e.Message == "" || len(e.Message) > format.MaxErrorMessage {
 			t.Fatalf("message %q", e.Message)
 		}
 		if _, body := (Messages{}).EncodeError(nil, e); !json.Valid(body) {
@@ -149,14 +133,14 @@ func FuzzDecodeResponse(f *testing.F) {
 }
 
 func FuzzDecodeStream(f *testing.F) {
-	seeds(f, "upstream_stream.sse")
+	formattest.Seeds(f, "upstream_stream.sse")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		out := run(bytes.NewReader(content), Messages{})
-		if bytes.Contains(out.client, []byte(messageStop)) && !out.ended {
-			t.Fatalf("a mark of success without an end: %s", out.client)
+		if bytes.Contains(out.Client, []byte(messageStop)) && !out.Ended {
+			t.Fatalf("a mark of success without an end: %s", out.Client)
 		}
-		if out.ended {
-			checkClient(t, out.client)
+		if out.Ended {
+			checkClient(t, out.Client)
 		}
 	})
 }

@@ -64,7 +64,7 @@ func (d *turnDecoder) addCarried() {
 		return
 	}
 	out := d.next()
-	out.Kind, out.Text, out.Signature, out.Origin = chat.Thinking, orEmpty(nil), d.carried, signsCalls
+	out.Kind, out.Text, out.Signature, out.Origin = chat.Thinking, chat.Literal(`""`), d.carried, signsCalls
 	d.carried = nil
 }
 

@@ -44,17 +44,17 @@ func (e *requestEncoder) eachMark(f func(mark chat.Raw)) {
 			mark(b.Cache)
 		}
 	}
-	for i := range e.pieces {
-		p := &e.pieces[i]
-		if p.form == asMissing || p.isThought() {
+	for i := range e.plan.Pieces {
+		p := &e.plan.Pieces[i]
+		if p.Form == chat.AsMissing || isThought(p) {
 			continue
 		}
-		for j := range p.block.Content {
-			if inner := &p.block.Content[j]; !isBlank(inner) {
+		for j := range p.Block.Content {
+			if inner := &p.Block.Content[j]; !isBlank(inner) {
 				mark(inner.Cache)
 			}
 		}
-		mark(p.block.Cache)
+		mark(p.Block.Cache)
 	}
 }
 

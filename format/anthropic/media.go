@@ -1,10 +1,9 @@
 package anthropic
 
 import (
-	"bytes"
-	"encoding/base64"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -55,7 +54,7 @@ func (d *turnDecoder) document(b *block) error {
 		if s.data.Kind() != tape.String {
 			return b.mustBe(".source.data", "a string")
 		}
-		out = chat.Source{Kind: chat.SourceText, MediaType: "text/plain", Data: unescaped(s.data.Literal())}
+		out = chat.Source{Kind: chat.SourceText, MediaType: "text/plain", Data: s.data.Literal().Unescaped()}
 	case s.kind.Is("content"):
 		out, err = b.contentSource(&s)
 	default:
@@ -67,7 +66,7 @@ func (d *turnDecoder) document(b *block) error {
 	if b.context.Exists() {
 		d.extraOnce("messages[].context", b.context)
 	}
-	if member(b.citations, "enabled").Bool() {
+	if b.citations.Member("enabled").Bool() {
 		d.extraOnce("messages[].citations", b.citations)
 	}
 	document := d.add(chat.Document, b)
@@ -80,22 +79,22 @@ func (d *turnDecoder) document(b *block) error {
 func (b *block) anySource(s *source) (out chat.Source, ok bool, err error) {
 	switch {
 	case s.kind.Is("base64"):
-		data, problem := base64Text(s.data.Literal())
-		if problem != "" {
-			return out, true, b.mustBe(".source.data", problem)
+		data, ok := format.Base64Text(s.data.Literal())
+		if !ok {
+			return out, true, b.mustBe(".source.data", "base64 text")
 		}
 		mediaType := strings.ToLower(s.mediaType.Text())
-		return chat.Source{Kind: chat.SourceBase64, MediaType: sniff(mediaType, data), Data: data}, true, nil
+		return chat.Source{Kind: chat.SourceBase64, MediaType: format.MediaType(mediaType, data), Data: data}, true, nil
 	case s.kind.Is("url"):
 		if s.url.Literal().Empty() {
 			return out, true, b.mustBe(".source.url", "a URL")
 		}
-		return chat.Source{Kind: chat.SourceURL, Data: unescaped(s.url.Literal())}, true, nil
+		return chat.Source{Kind: chat.SourceURL, Data: s.url.Literal().Unescaped()}, true, nil
 	case s.kind.Is("file"):
 		if s.fileID.Literal().Empty() {
 			return out, true, b.mustBe(".source.file_id", "a string")
 		}
-		return chat.Source{Kind: chat.SourceFile, Data: unescaped(s.fileID.Literal()), Origin: origin}, true, nil
+		return chat.Source{Kind: chat.SourceFile, Data: s.fileID.Literal().Unescaped(), Origin: origin}, true, nil
 	default:
 		return out, false, nil
 	}
@@ -105,15 +104,15 @@ func (b *block) anySource(s *source) (out chat.Source, ok bool, err error) {
 func (b *block) contentSource(s *source) (chat.Source, error) {
 	out := chat.Source{Kind: chat.SourceText, MediaType: "text/plain"}
 	if text := s.content.Literal(); text != nil {
-		out.Data = unescaped(text)
+		out.Data = text.Unescaped()
 		return out, nil
 	}
 	if s.content.Kind() != tape.Array {
 		return out, b.mustBe(".source.content", "a string or an array of text blocks")
 	}
 	for element := range s.content.Elements {
-		text := member(element, "text").Literal()
-		if !member(element, "type").Is("text") || text == nil {
+		text := element.Member("text").Literal()
+		if !element.Member("type").Is("text") || text == nil {
 			return out, b.mustBe(".source.content", "an array of text blocks: other blocks cannot be sent to this model, whose upstream speaks another format")
 		}
 		if out.Data != nil {
@@ -122,67 +121,4 @@ func (b *block) contentSource(s *source) (chat.Source, error) {
 		out.Data = chat.AppendUnquoted(out.Data, text)
 	}
 	return out, nil
-}
-
-// base64Text returns the text between the quotes: a view, unless it holds
-// escapes, as PHP writes a slash.
-func base64Text(l chat.Literal) (data []byte, problem string) {
-	data = l.Inner()
-	if len(data) == 0 {
-		return nil, "base64 text"
-	}
-	if bytes.IndexByte(data, '\\') < 0 {
-		return data, ""
-	}
-	kept := chat.AppendUnquoted(make([]byte, 0, len(data)), l)
-	n := 0
-	for _, c := range kept {
-		switch {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', strings.IndexByte("+/=-_", c) >= 0:
-			kept[n] = c
-			n++
-		case c == '\r', c == '\n', c == ' ', c == '\t':
-		default:
-			return nil, "base64 text"
-		}
-	}
-	return kept[:n], ""
-}
-
-// magic are the first characters of files in base64.
-var magic = []struct{ prefix, mediaType string }{
-	{"iVBORw0KGgo", "image/png"},
-	{"/9j/", "image/jpeg"},
-	{"R0lGOD", "image/gif"},
-	{"UklGR", "image/webp"},
-	{"JVBERi", "application/pdf"},
-}
-
-// sniff corrects the media type of an image or a PDF after its first bytes:
-// clients often get it wrong, and Anthropic checks it.
-func sniff(mediaType string, data []byte) string {
-	if mediaType != "" && !strings.HasPrefix(mediaType, "image/") && mediaType != "application/pdf" {
-		return mediaType
-	}
-	for _, m := range magic {
-		if len(data) >= len(m.prefix) && string(data[:len(m.prefix)]) == m.prefix {
-			return m.mediaType
-		}
-	}
-	if mediaType == "image/jpg" {
-		return "image/jpeg"
-	}
-	return mediaType
-}
-
-// decodeBase64 decodes base64 text in any of its spellings.
-func decodeBase64(text []byte) ([]byte, error) {
-	text = bytes.TrimRight(text, "=")
-	encoding := base64.RawStdEncoding
-	if bytes.ContainsAny(text, "-_") {
-		encoding = base64.RawURLEncoding
-	}
-	out := make([]byte, encoding.DecodedLen(len(text)))
-	n, err := encoding.Decode(out, text)
-	return out[:n], err
 }

@@ -15,7 +15,7 @@ func (e *requestEncoder) medium(b *chat.Block) {
 	s := &b.Source
 	mediaType := s.MediaType
 	if s.Kind == chat.SourceBase64 {
-		mediaType = sniff(strings.ToLower(mediaType), s.Data)
+		mediaType = format.MediaType(strings.ToLower(mediaType), s.Data)
 	}
 	image := b.Kind == chat.Image || s.Kind == chat.SourceBase64 && imageTypes[mediaType]
 	if b.Detail != nil && !b.Detail.Is("auto") {
@@ -63,7 +63,7 @@ func (e *requestEncoder) document(b *chat.Block, s *chat.Source, mediaType strin
 
 // textDocument writes a document of plain text that came as base64.
 func (e *requestEncoder) textDocument(b *chat.Block) {
-	text, err := decodeBase64(b.Source.Data)
+	text, err := format.DecodeBase64(b.Source.Data)
 	if err != nil {
 		e.refuse("messages", "a document whose base64 text is broken")
 		return

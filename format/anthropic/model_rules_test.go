@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // on is reasoning with an effort.
@@ -191,7 +192,7 @@ func TestTurnRulesOfModels(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			doc, report := encode(t, &chat.Request{Format: foreign, Turns: tc.turns, Tools: tools("f")}, chat.Target{Model: tc.model, Can: capability.Of(tc.model)})
-			root := parse(t, string(doc))
+			root := formattest.Parse(t, string(doc))
 			if got := outline(root); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
@@ -232,7 +233,7 @@ func TestCacheMarks(t *testing.T) {
 	if n := strings.Count(string(doc), `"cache_control":{"type":"ephemeral"}`); n != 4 {
 		t.Errorf("%d marks: %s", n, doc)
 	}
-	root := parse(t, string(doc))
+	root := formattest.Parse(t, string(doc))
 	if at(root.Get("tools"), 0).Get("cache_control").Exists() || strings.Contains(string(root.Get("system").Raw()), "cache_control") {
 		t.Errorf("the first marks are there: %s", doc)
 	}

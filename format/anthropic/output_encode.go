@@ -65,9 +65,8 @@ func (e *requestEncoder) outputFitsTool() bool {
 
 // isObjectSchema says that a schema is of an object, as that of an input must be.
 func isObjectSchema(schema chat.Raw) bool {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	return t.Parse(schema) == nil && t.Root().Kind() == tape.Object && t.Root().Get("type").Is("object")
 }
 

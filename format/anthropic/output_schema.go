@@ -29,7 +29,7 @@ func (e *requestEncoder) refused(key, value tape.Value) bool {
 	if e.own {
 		return false
 	}
-	switch member := string(name(key)); {
+	switch member := string(key.Unescaped()); {
 	case unenforced[member]:
 		return true
 	case member == "format":
@@ -41,9 +41,8 @@ func (e *requestEncoder) refused(key, value tape.Value) bool {
 
 // outputSchema writes the schema of an answer.
 func (e *requestEncoder) outputSchema(schema chat.Raw) {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(schema); err != nil {
 		e.b.Str("{}") // cannot be: the schema is part of a valid document
 		return
@@ -84,7 +83,7 @@ func (e *requestEncoder) closed(v tape.Value) {
 		}
 		e.b.Raw(key.Raw())
 		e.b.Byte(':')
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "properties", "$defs", "definitions":
 			e.closedMembers(value)
 		case "anyOf", "oneOf", "allOf", "prefixItems":
@@ -111,7 +110,7 @@ func (e *requestEncoder) closed(v tape.Value) {
 func (e *requestEncoder) constraints(v tape.Value) []byte {
 	var list []byte
 	for key, value := range v.Members {
-		if !e.refused(key, value) || !present(value) || value.Kind() == tape.False {
+		if !e.refused(key, value) || !value.Present() || value.Kind() == tape.False {
 			continue
 		}
 		if list == nil {
@@ -122,7 +121,7 @@ func (e *requestEncoder) constraints(v tape.Value) []byte {
 		} else {
 			list = append(list, "; "...)
 		}
-		list = append(append(append(list, name(key)...), ": "...), value.Raw()...)
+		list = append(append(append(list, key.Unescaped()...), ": "...), value.Raw()...)
 	}
 	if list != nil {
 		e.lost(chat.Loss{Path: "response_format.json_schema.schema", Reason: chat.Approximated})

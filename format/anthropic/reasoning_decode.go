@@ -14,7 +14,7 @@ var thinkingFields = []string{"type", "budget_tokens", "display"}
 func (d *requestDecoder) thinking(field string, v tape.Value) error {
 	r := &d.r.Reasoning
 	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
+		return chat.MustBe(field, "an object")
 	}
 	var kind, budget, display tape.Value
 	if err := fields(v, field, thinkingFields, &kind, &budget, &display); err != nil {
@@ -22,7 +22,7 @@ func (d *requestDecoder) thinking(field string, v tape.Value) error {
 	}
 	d.rest(v, field, thinkingFields)
 	switch {
-	case !kind.Exists() && member(v, "block_binding").Exists():
+	case !kind.Exists() && v.Member("block_binding").Exists():
 		// This setting alone leaves thinking to the model.
 	case kind.Is("disabled"):
 		r.State = chat.ReasoningOff
@@ -32,11 +32,11 @@ func (d *requestDecoder) thinking(field string, v tape.Value) error {
 	case kind.Is("enabled"):
 		n, ok := wholeNumber(budget)
 		if !ok {
-			return mustBe("thinking.budget_tokens", "a whole number of at least 1024")
+			return chat.MustBe("thinking.budget_tokens", "a whole number of at least 1024")
 		}
 		r.State, r.Budget = chat.ReasoningOn, n
 	default:
-		return mustBe("thinking.type", "enabled, adaptive, between_tools or disabled")
+		return chat.MustBe("thinking.type", "enabled, adaptive, between_tools or disabled")
 	}
 	switch {
 	case !display.Exists():
@@ -46,7 +46,7 @@ func (d *requestDecoder) thinking(field string, v tape.Value) error {
 	case display.Is("omitted"):
 		r.Summary = "omitted"
 	default:
-		return mustBe("thinking.display", "summarized, updates or omitted")
+		return chat.MustBe("thinking.display", "summarized, updates or omitted")
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func (d *requestDecoder) thinking(field string, v tape.Value) error {
 // outputConfig reads the effort and the form of the answer.
 func (d *requestDecoder) outputConfig(field string, v tape.Value) error {
 	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
+		return chat.MustBe(field, "an object")
 	}
 	var effort, form tape.Value
 	known := []string{"effort", "format"}
@@ -84,7 +84,7 @@ func (d *requestDecoder) readEffort(v tape.Value) error {
 			return nil
 		}
 	}
-	return mustBe("output_config.effort", "one of "+strings.Join(efforts, ", "))
+	return chat.MustBe("output_config.effort", "one of "+strings.Join(efforts, ", "))
 }
 
 // settleEffort keeps the effort of a request that wants no thinking apart: in
@@ -103,10 +103,10 @@ func (d *requestDecoder) format(field string, v tape.Value) error {
 		return err
 	}
 	if !kind.Is("json_schema") {
-		return mustBe(field+".type", "json_schema")
+		return chat.MustBe(field+".type", "json_schema")
 	}
 	if schema.Kind() != tape.Object {
-		return mustBe(field+".schema", "an object")
+		return chat.MustBe(field+".schema", "an object")
 	}
 	d.r.Output = chat.Output{Kind: chat.OutputJSONSchema, Schema: schema.Raw()}
 	return nil

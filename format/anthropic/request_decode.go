@@ -25,7 +25,7 @@ func (Messages) DecodeRequest(doc tape.Value) (*chat.Request, error) {
 	if doc.Kind() != tape.Object {
 		return nil, chat.Invalid("", "the request body must be a JSON object")
 	}
-	if present(doc.Get("thread")) {
+	if doc.Get("thread").Present() {
 		return nil, ThreadUnsupported()
 	}
 	d := requestDecoder{turnDecoder: turnDecoder{r: &chat.Request{Format: origin, IncludeUsage: true}}}
@@ -49,81 +49,56 @@ func ThreadUnsupported() *chat.Error {
 // requestDecoder reads one request.
 type requestDecoder struct {
 	turnDecoder
-	seen uint64 // the fields that were read, by their number
 
 	// Fields that are read when all others have been.
 	system, output tape.Value
 	effort         tape.Value
 }
 
-// requestField is a field of the request with a neutral meaning.
-type requestField struct {
-	name   string
-	number uint // in requestDecoder.seen
-	read   func(d *requestDecoder, field string, v tape.Value) error
-}
-
 // requestFields are the fields with a neutral meaning, by name.
-var requestFields = numbered(map[string]func(*requestDecoder, string, tape.Value) error{
+var requestFields = format.FieldsOf(map[string]format.FieldReader[*requestDecoder]{
 	"model":          (*requestDecoder).model,
 	"messages":       (*requestDecoder).messages,
-	"system":         later(func(d *requestDecoder) *tape.Value { return &d.system }),
+	"system":         format.LaterField(func(d *requestDecoder) *tape.Value { return &d.system }),
 	"max_tokens":     (*requestDecoder).maxTokens,
-	"temperature":    number(func(d *requestDecoder) *chat.Number { return &d.r.Temperature }),
-	"top_p":          number(func(d *requestDecoder) *chat.Number { return &d.r.TopP }),
-	"top_k":          number(func(d *requestDecoder) *chat.Number { return &d.r.TopK }),
+	"temperature":    format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.Temperature }),
+	"top_p":          format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.TopP }),
+	"top_k":          format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.TopK }),
 	"stop_sequences": (*requestDecoder).stop,
 	"stream":         (*requestDecoder).stream,
 	"metadata":       (*requestDecoder).metadata,
-	"service_tier":   text(func(d *requestDecoder) *chat.Literal { return &d.r.ServiceTier }),
+	"service_tier":   format.TextField(func(d *requestDecoder) *chat.Literal { return &d.r.ServiceTier }),
 	"thinking":       (*requestDecoder).thinking,
 	"output_config":  (*requestDecoder).outputConfig,
-	"output_format":  later(func(d *requestDecoder) *tape.Value { return &d.output }),
+	"output_format":  format.LaterField(func(d *requestDecoder) *tape.Value { return &d.output }),
 	"tools":          (*requestDecoder).tools,
 	"tool_choice":    (*requestDecoder).toolChoice,
 	"thread":         func(*requestDecoder, string, tape.Value) error { return ThreadUnsupported() },
 })
 
-// numbered gives each field its number.
-func numbered(read map[string]func(*requestDecoder, string, tape.Value) error) map[string]requestField {
-	fields := make(map[string]requestField, len(read))
-	for name, f := range read {
-		fields[name] = requestField{name: name, number: uint(len(fields)), read: f}
-	}
-	return fields
-}
-
 // request reads all fields.
 func (d *requestDecoder) request(doc tape.Value) error {
-	for key, value := range doc.Members {
-		field, known := requestFields[string(name(key))]
-		if !known {
-			if len(d.r.Extra) == maxExtra {
-				return chat.Invalid(format.Bounded(key.Text(), 64), fmt.Sprintf("a request has at most %d unknown fields", maxExtra))
-			}
-			if present(value) {
-				d.extra(key.Text(), value)
-			}
-			continue
-		}
-		if d.seen&(1<<field.number) != 0 {
-			return twice(field.name)
-		}
-		d.seen |= 1 << field.number
-		if !present(value) {
-			continue
-		}
-		if err := field.read(d, field.name, value); err != nil {
-			return err
-		}
+	if err := requestFields.Read(d, doc, d.unknown); err != nil {
+		return err
 	}
 	switch {
 	case d.at == 0:
-		return mustBe("messages", "an array with at least one message")
+		return chat.MustBe("messages", "an array with at least one message")
 	case d.r.MaxTokens == nil:
-		return mustBe("max_tokens", "a whole number of at least 1; it is missing")
+		return chat.MustBe("max_tokens", "a whole number of at least 1; it is missing")
 	}
 	return d.settle()
+}
+
+// unknown keeps a field of the request that has no neutral meaning.
+func (d *requestDecoder) unknown(key, v tape.Value) error {
+	if len(d.r.Extra) == maxExtra {
+		return chat.Invalid(format.Bounded(key.Text(), 64), fmt.Sprintf("a request has at most %d unknown fields", maxExtra))
+	}
+	if v.Present() {
+		d.extra(key.Text(), v)
+	}
+	return nil
 }
 
 // settle reads the fields that had to wait for others.
@@ -164,7 +139,7 @@ func (d *turnDecoder) extraOnce(path string, v tape.Value) {
 // rest keeps the members of an object that have no neutral meaning.
 func (d *turnDecoder) rest(v tape.Value, field string, known []string) {
 	for key, value := range v.Members {
-		if present(value) && !slices.ContainsFunc(known, key.Is) {
+		if value.Present() && !slices.ContainsFunc(known, key.Is) {
 			d.extraOnce(field+"."+key.Text(), value)
 		}
 	}
@@ -173,7 +148,7 @@ func (d *turnDecoder) rest(v tape.Value, field string, known []string) {
 // model reads the model's name.
 func (d *requestDecoder) model(field string, v tape.Value) error {
 	if v.Kind() != tape.String {
-		return mustBe(field, "a string")
+		return chat.MustBe(field, "a string")
 	}
 	d.r.Model = v.Text()
 	return nil
@@ -184,7 +159,7 @@ func (d *requestDecoder) model(field string, v tape.Value) error {
 func (d *requestDecoder) maxTokens(field string, v tape.Value) error {
 	n, ok := wholeNumber(v)
 	if !ok {
-		return mustBe(field, "a whole number of at least 1")
+		return chat.MustBe(field, "a whole number of at least 1")
 	}
 	d.r.MaxTokens = n
 	return nil
@@ -194,14 +169,14 @@ func (d *requestDecoder) maxTokens(field string, v tape.Value) error {
 func (d *requestDecoder) stop(field string, v tape.Value) error {
 	switch {
 	case v.Kind() != tape.Array:
-		return mustBe(field, "an array of strings")
+		return chat.MustBe(field, "an array of strings")
 	case v.Len() > maxStop:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d stop sequences", maxStop))
 	}
 	d.r.Stop = make([]chat.Literal, 0, min(v.Len(), 64))
 	for element := range v.Elements {
 		if element.Kind() != tape.String {
-			return mustBe(field, "an array of strings")
+			return chat.MustBe(field, "an array of strings")
 		}
 		d.r.Stop = append(d.r.Stop, element.Literal())
 	}
@@ -211,7 +186,7 @@ func (d *requestDecoder) stop(field string, v tape.Value) error {
 // stream reads whether the client wants a stream.
 func (d *requestDecoder) stream(field string, v tape.Value) error {
 	if v.Kind() != tape.True && v.Kind() != tape.False {
-		return mustBe(field, "true or false")
+		return chat.MustBe(field, "true or false")
 	}
 	d.r.Stream = v.Bool()
 	return nil
@@ -220,7 +195,7 @@ func (d *requestDecoder) stream(field string, v tape.Value) error {
 // metadata reads who the end user is.
 func (d *requestDecoder) metadata(field string, v tape.Value) error {
 	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
+		return chat.MustBe(field, "an object")
 	}
 	var user tape.Value
 	if err := fields(v, field, []string{"user_id"}, &user); err != nil {
@@ -228,7 +203,7 @@ func (d *requestDecoder) metadata(field string, v tape.Value) error {
 	}
 	d.rest(v, field, []string{"user_id"})
 	if user.Exists() && user.Kind() != tape.String {
-		return mustBe("metadata.user_id", "a string")
+		return chat.MustBe("metadata.user_id", "a string")
 	}
 	d.r.User = user.Literal()
 	return nil

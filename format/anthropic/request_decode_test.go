@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // request is a request with members beside its messages.
@@ -95,7 +96,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"tool_choice without a name", request(hi, `,"tool_choice":{"type":"tool"}`), "tool_choice.name", "tool's name"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := Messages{}.DecodeRequest(parse(t, tc.doc))
+			_, err := Messages{}.DecodeRequest(formattest.Parse(t, tc.doc))
 			e, ok := errors.AsType[*chat.Error](err)
 			if !ok {
 				t.Fatalf("got %v", err)
@@ -109,19 +110,19 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestDecodeRefusesThreads(t *testing.T) {
 	for _, thread := range []string{`{"type":"create"}`, `{"type":"continue","previous_message_id":"msg_1"}`} {
-		_, err := Messages{}.DecodeRequest(parse(t, `{"messages":[],"thread":`+thread+`}`))
+		_, err := Messages{}.DecodeRequest(formattest.Parse(t, `{"messages":[],"thread":`+thread+`}`))
 		e, ok := errors.AsType[*chat.Error](err)
 		if !ok {
 			t.Fatal(err)
 		}
 		status, body := Messages{}.EncodeError(nil, e)
-		doc := parse(t, string(body))
+		doc := formattest.Parse(t, string(body))
 		want := `{"error_code":"thread_unsupported_request","unsupported":["thread"]}`
 		if got := doc.Get("error").Get("details").Raw(); status != 400 || string(got) != want || !doc.Get("error").Get("type").Is("invalid_request_error") {
 			t.Errorf("got %d %s", status, body)
 		}
 	}
-	if _, err := (Messages{}).DecodeRequest(parse(t, request(hi, `,"thread":null`))); err != nil {
+	if _, err := (Messages{}).DecodeRequest(formattest.Parse(t, request(hi, `,"thread":null`))); err != nil {
 		t.Errorf("null: %v", err)
 	}
 }

@@ -17,6 +17,8 @@ const maxUser = 256
 // EncodeRequest implements format.RequestCodec.
 func (Messages) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (chat.Report, error) {
 	e := requestEncoder{b: b, r: r, to: to, own: r.Format == origin}
+	e.plan = chat.TakePlan()
+	defer e.plan.Release()
 	e.single()
 	e.planTurns()
 	if e.err != nil {
@@ -53,7 +55,7 @@ type requestEncoder struct {
 	// neutral meaning may be sent as it was.
 	own bool
 
-	plan
+	planned
 	limit    int64 // the largest number of tokens of the answer
 	choice   choice
 	thinking thinking
@@ -102,21 +104,8 @@ func (e *requestEncoder) lose(path string) {
 	e.lost(chat.Loss{Path: path, Reason: chat.Unsupported, Meaning: true})
 }
 
-// maxReport bounds the report; what changes the meaning is always told.
-const maxReport = 64
-
 // lost reports a loss, once.
-func (e *requestEncoder) lost(l chat.Loss) {
-	if len(e.report) >= maxReport && !l.Meaning {
-		return
-	}
-	for _, known := range e.report {
-		if known == l {
-			return
-		}
-	}
-	e.report = append(e.report, l)
-}
+func (e *requestEncoder) lost(l chat.Loss) { e.report.Add(l) }
 
 // refuse ends the encoding.
 func (e *requestEncoder) refuse(param, what string) {
@@ -167,7 +156,7 @@ func (e *requestEncoder) system() {
 		b := &e.r.System[i]
 		switch {
 		case b.Kind != chat.Text:
-			e.drop("system." + kindOrType(b))
+			e.drop("system." + b.TypeName())
 		case !b.Text.Blank():
 			only = b
 			texts++
@@ -206,15 +195,15 @@ func (e *requestEncoder) identity() {
 	r := e.r
 	if !r.User.Empty() {
 		e.b.Str(`,"metadata":{"user_id":`)
-		if user := unescaped(r.User); len(user) > maxUser {
-			e.b.Quote(digest(64, user))
+		if user := r.User.Unescaped(); len(user) > maxUser {
+			e.b.Quote(format.Digest(64, user))
 			e.report.Approximate("user")
 		} else {
 			e.b.Raw(r.User)
 		}
 		e.b.Byte('}')
 	}
-	switch tier := string(unescaped(r.ServiceTier)); tier {
+	switch tier := string(r.ServiceTier.Unescaped()); tier {
 	case "":
 	case "auto", "standard_only":
 		e.quoted("service_tier", []byte(tier))
@@ -242,7 +231,7 @@ var meaningful = map[string]bool{
 func (e *requestEncoder) others() {
 	for _, f := range e.r.Extra {
 		switch {
-		case e.own && plain([]byte(f.Name)):
+		case e.own && format.PlainName([]byte(f.Name)):
 			e.raw(f.Name, f.Value)
 		case meaningful[f.Name]:
 			e.lose(f.Name)

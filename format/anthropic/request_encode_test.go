@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -130,7 +131,7 @@ func TestTurnRules(t *testing.T) {
 		{
 			"ids that do not fit",
 			[]chat.Turn{user(textOf("a")), said(call("f.x:0", "f"), call("f_x:0", "f")), user(resultOf("f_x:0", textOf("2")), resultOf("f.x:0", textOf("1")))},
-			`u: a | a: call(f_x_0_` + digest(8, []byte("f.x:0")) + `) call(f_x_0_` + digest(8, []byte("f_x:0")) + `) | u: result(f_x_0_` + digest(8, []byte("f.x:0")) + ` "1") result(f_x_0_` + digest(8, []byte("f_x:0")) + ` "2")`, "",
+			`u: a | a: call(f_x_0_` + format.Digest(8, []byte("f.x:0")) + `) call(f_x_0_` + format.Digest(8, []byte("f_x:0")) + `) | u: result(f_x_0_` + format.Digest(8, []byte("f.x:0")) + ` "1") result(f_x_0_` + format.Digest(8, []byte("f_x:0")) + ` "2")`, "",
 		},
 		{
 			"ids that occur again",
@@ -148,7 +149,7 @@ func TestTurnRules(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			doc, report := encode(t, &chat.Request{Format: foreign, Turns: tc.turns, Tools: tools("f")}, chat.Target{Model: "m"})
-			root := parse(t, string(doc))
+			root := formattest.Parse(t, string(doc))
 			if got := outline(root); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
@@ -170,7 +171,7 @@ func TestManyCalls(t *testing.T) {
 	doc, report := encode(t, &chat.Request{Format: foreign, Turns: []chat.Turn{
 		user(textOf("a")), said(calls...), user(results...), said(calls[0], calls[1]), user(results[48:]...),
 	}, Tools: tools("f")}, chat.Target{Model: "m"})
-	root := parse(t, string(doc))
+	root := formattest.Parse(t, string(doc))
 	checkTurns(t, root)
 	if len(report) > 0 {
 		t.Errorf("lost %v", report)
@@ -217,7 +218,7 @@ func TestEncodeFields(t *testing.T) {
 		{"unknown fields", chat.Request{Extra: []chat.Field{{Name: "prompt_cache_key", Value: chat.Raw("1")}, {Name: "audio", Value: chat.Raw("1")}}}, chat.Target{}, `"max_tokens":8192`, "prompt_cache_key unsupported, audio unsupported!"},
 
 		{"user", chat.Request{User: q("u")}, chat.Target{}, `"max_tokens":8192,"metadata":{"user_id":"u"}`, ""},
-		{"long user", chat.Request{User: q(strings.Repeat("u", 257))}, chat.Target{}, `"max_tokens":8192,"metadata":{"user_id":"` + digest(64, []byte(strings.Repeat("u", 257))) + `"}`, "user approximated"},
+		{"long user", chat.Request{User: q(strings.Repeat("u", 257))}, chat.Target{}, `"max_tokens":8192,"metadata":{"user_id":"` + format.Digest(64, []byte(strings.Repeat("u", 257))) + `"}`, "user approximated"},
 		{"tier auto", chat.Request{ServiceTier: q("auto")}, chat.Target{}, `"max_tokens":8192,"service_tier":"auto"`, ""},
 		{"tier default", chat.Request{ServiceTier: q("default")}, chat.Target{}, `"max_tokens":8192,"service_tier":"standard_only"`, ""},
 		{"tier flex", chat.Request{ServiceTier: q("flex")}, chat.Target{}, `"max_tokens":8192,"service_tier":"standard_only"`, "service_tier approximated"},
@@ -295,7 +296,7 @@ func TestEncodeFields(t *testing.T) {
 			"named",
 			chat.Request{Tools: tools("f.1", "g"), ToolChoice: chat.ToolChoice{Mode: chat.ToolNamed, Names: []chat.Literal{q("f.1")}}},
 			chat.Target{},
-			`"max_tokens":8192,"tools":[{"name":"f_1_` + digest(8, []byte("f.1")) + `","input_schema":{"type":"object"}},{"name":"g","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"f_1_` + digest(8, []byte("f.1")) + `"}`, "tools[].name approximated",
+			`"max_tokens":8192,"tools":[{"name":"f_1_` + format.Digest(8, []byte("f.1")) + `","input_schema":{"type":"object"}},{"name":"g","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"f_1_` + format.Digest(8, []byte("f.1")) + `"}`, "tools[].name approximated",
 		},
 		{"named, unknown", chat.Request{Tools: tools("f"), ToolChoice: chat.ToolChoice{Mode: chat.ToolNamed, Names: []chat.Literal{q("g")}}}, chat.Target{}, `"max_tokens":8192,"tools":[{"name":"f","input_schema":{"type":"object"}}]`, "tool_choice unsupported!"},
 		{"one at a time", chat.Request{Tools: tools("f"), ParallelTools: chat.False}, chat.Target{}, `"max_tokens":8192,"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`, ""},
@@ -330,7 +331,7 @@ func checkFields(t *testing.T, r chat.Request, to chat.Target, want, report stri
 	}
 	doc, lost := encode(t, &r, to)
 	var got []string
-	for key, value := range parse(t, string(doc)).Members {
+	for key, value := range formattest.Parse(t, string(doc)).Members {
 		if !key.Is("model") && !key.Is("messages") {
 			got = append(got, string(key.Raw())+":"+string(value.Raw()))
 		}
@@ -345,7 +346,7 @@ func checkFields(t *testing.T, r chat.Request, to chat.Target, want, report stri
 
 // told is a report on one line.
 func told(r chat.Report) string {
-	return strings.ReplaceAll(strings.TrimSpace(paths(r)), "\n", ", ")
+	return strings.ReplaceAll(strings.TrimSpace(formattest.Losses(r)), "\n", ", ")
 }
 
 func TestEncodeBlocks(t *testing.T) {
@@ -393,7 +394,7 @@ func TestEncodeBlocks(t *testing.T) {
 				var b format.Body
 				_, err := Messages{}.EncodeRequest(&b, &chat.Request{Format: foreign, Turns: place.turns}, chat.Target{Model: "m"})
 				if err == nil {
-					if got := string(place.where(parse(t, string(b.Bytes()))).Raw()); got != tc.want {
+					if got := string(place.where(formattest.Parse(t, string(b.Bytes()))).Raw()); got != tc.want {
 						t.Errorf("%s: got  %s\nwant %s", place.name, got, tc.want)
 					}
 					continue
@@ -446,7 +447,7 @@ func TestEncodeArguments(t *testing.T) {
 		{"too deep", chat.Arguments{Text: q(strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200))}, `{"_raw":` + string(q(strings.Repeat(`{"a":`, 200)+"1"+strings.Repeat("}", 200))) + `}`, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, whole := appendInput([]byte("x"), tc.arguments)
+			got, whole := format.AppendObject([]byte("x"), tc.arguments)
 			if string(got[1:]) != tc.want || whole != tc.whole {
 				t.Errorf("got %s, %v; want %s, %v", got[1:], whole, tc.want, tc.whole)
 			}
@@ -470,15 +471,15 @@ func TestEncodeKeepsLargeSpans(t *testing.T) {
 func TestToolNamesComeBack(t *testing.T) {
 	names := new(chat.Names)
 	doc, _ := encode(t, &chat.Request{Format: foreign, Turns: []chat.Turn{user(textOf("a"))}, Tools: tools("mcp.server/tool", strings.Repeat("x", 129), "plain")}, chat.Target{Model: "m", Names: names})
-	for tool := range parse(t, string(doc)).Get("tools").Elements {
+	for tool := range formattest.Parse(t, string(doc)).Get("tools").Elements {
 		sent := tool.Get("name").Literal()
-		if in := sent.Inner(); len(in) > 128 || !plain(in) {
+		if in := sent.Inner(); len(in) > 128 || !format.PlainName(in) {
 			t.Errorf("sent %s", sent)
 		}
 		x := exchange()
 		x.Names = names
 		got, _ := Messages{}.EncodeResponse(nil, &chat.Response{Blocks: []chat.Block{{Kind: chat.ToolUse, ID: q("a"), Name: sent}}}, x)
-		name := at(parse(t, string(got)).Get("content"), 0).Get("name")
+		name := at(formattest.Parse(t, string(got)).Get("content"), 0).Get("name")
 		if !name.Is("plain") && !name.Is("mcp.server/tool") && !name.Is(strings.Repeat("x", 129)) {
 			t.Errorf("%s comes back as %s", sent, name.Raw())
 		}
@@ -516,8 +517,8 @@ func TestRandomConversations(t *testing.T) {
 		}
 		model := models[random.IntN(len(models))]
 		doc, _ := encode(t, r, target(model))
-		checkTurns(t, parse(t, string(doc)))
-		if checkModel(t, parse(t, string(doc)), model); t.Failed() {
+		checkTurns(t, formattest.Parse(t, string(doc)))
+		if checkModel(t, formattest.Parse(t, string(doc)), model); t.Failed() {
 			t.Fatalf("seed %d: %s", seed, doc)
 		}
 	}

@@ -19,7 +19,7 @@ type answer struct {
 // readAnswer finds the members of an answer and checks that it is one.
 func readAnswer(doc tape.Value) (a answer, err error) {
 	for key, value := range doc.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "type":
 			a.kind = value
 		case "error":
@@ -39,24 +39,12 @@ func readAnswer(doc tape.Value) (a answer, err error) {
 		}
 	}
 	switch {
-	case a.kind.Is("error"), isFailure(a.failure):
+	case a.kind.Is("error"), format.IsFailure(a.failure):
 		return a, errorIn(doc)
 	case a.content.Kind() != tape.Array:
 		return a, chat.BadAnswer("the upstream's answer is no message: it has no content")
 	default:
 		return a, nil
-	}
-}
-
-// isFailure says that the error member of an answer tells an error.
-func isFailure(v tape.Value) bool {
-	switch v.Kind() {
-	case tape.Object:
-		return v.Len() > 0
-	case tape.String:
-		return !v.Is("")
-	default:
-		return false
 	}
 }
 
@@ -123,10 +111,10 @@ func answerBlock(v tape.Value) (b chat.Block, err error) {
 		b.Text, b.Citations = v.Get("text").Literal(), citationsOf(v.Get("citations"))
 	case kind.Is("thinking"):
 		b.Kind, b.Origin = chat.Thinking, origin
-		b.Text, b.Signature = orEmpty(v.Get("thinking").Literal()), v.Get("signature").Literal()
+		b.Text, b.Signature = v.Get("thinking").Literal().OrEmpty(), v.Get("signature").Literal()
 	case kind.Is("redacted_thinking"):
 		b.Kind, b.Origin = chat.RedactedThinking, origin
-		b.Text = orEmpty(v.Get("data").Literal())
+		b.Text = v.Get("data").Literal().OrEmpty()
 	case kind.Is("tool_use"):
 		b.Kind, b.ID, b.Name = chat.ToolUse, v.Get("id").Literal(), v.Get("name").Literal()
 		if b.Name.Empty() {
@@ -150,5 +138,5 @@ func answerBlock(v tape.Value) (b chat.Block, err error) {
 // madeID is the id of a call that the upstream gave none: different in every
 // answer, since the client sends it back among the others.
 func madeID(answer []byte, number int) chat.Literal {
-	return chat.Quote("toolu_" + digest(24, strconv.AppendInt(bytes.Clone(answer), int64(number), 10)))
+	return chat.Quote("toolu_" + format.Digest(24, strconv.AppendInt(bytes.Clone(answer), int64(number), 10)))
 }

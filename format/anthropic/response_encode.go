@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
@@ -73,7 +74,7 @@ func appendBlock(dst []byte, b *chat.Block, x *chat.Exchange, report *chat.Repor
 			return dst
 		}
 		dst = append(dst, `{"type":"text","text":`...)
-		dst = append(dst, orEmpty(b.Text)...)
+		dst = append(dst, b.Text.OrEmpty()...)
 		dst = appendCitations(dst, b.Citations, report)
 	case chat.Thinking:
 		signature := carried(b.Signature, b.Origin)
@@ -97,7 +98,7 @@ func appendBlock(dst []byte, b *chat.Block, x *chat.Exchange, report *chat.Repor
 		dst = appendCall(dst, b.ID, b.Name, x)
 		dst = append(dst, `,"input":`...)
 		var whole bool
-		if dst, whole = appendInput(dst, b.Arguments); !whole {
+		if dst, whole = format.AppendObject(dst, b.Arguments); !whole {
 			report.Approximate("tool_calls[].arguments")
 		}
 	case chat.Opaque:
@@ -107,7 +108,7 @@ func appendBlock(dst []byte, b *chat.Block, x *chat.Exchange, report *chat.Repor
 		}
 		return append(dst, b.Raw...)
 	default:
-		report.Lose("content." + kindName(b.Kind))
+		report.Lose("content." + b.Kind.String())
 		return dst
 	}
 	return append(dst, '}')
@@ -120,7 +121,7 @@ func appendBlock(dst []byte, b *chat.Block, x *chat.Exchange, report *chat.Repor
 func carried(signature chat.Literal, maker string) chat.Literal {
 	switch {
 	case signature.Empty(), maker == "":
-		return orEmpty(nil)
+		return chat.Literal(`""`)
 	case maker == origin:
 		return signature
 	default:
@@ -140,7 +141,7 @@ func callSignature(signature chat.Literal, maker string) chat.Literal {
 // appendThinking appends a block of thinking without its end.
 func appendThinking(dst []byte, text, signature chat.Literal) []byte {
 	dst = append(dst, `{"type":"thinking","thinking":`...)
-	dst = append(dst, orEmpty(text)...)
+	dst = append(dst, text.OrEmpty()...)
 	dst = append(dst, `,"signature":`...)
 	return append(dst, signature...)
 }
@@ -151,5 +152,5 @@ func appendCall(dst []byte, id, name chat.Literal, x *chat.Exchange) []byte {
 	dst = append(dst, `{"type":"tool_use","id":`...)
 	dst = append(dst, callID(id)...)
 	dst = append(dst, `,"name":`...)
-	return append(dst, orEmpty(x.Names.Original(name))...)
+	return append(dst, x.Names.Original(name).OrEmpty()...)
 }

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestAnswersThatAreNone(t *testing.T) {
@@ -25,8 +27,8 @@ func TestAnswersThatAreNone(t *testing.T) {
 		{"error without words", `{"type":"error"}`, chat.ErrServer, "did not say which"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, decoded := Messages{}.DecodeResponse(parse(t, tc.doc))
-			_, inspected := Messages{}.InspectResponse(parse(t, tc.doc))
+			_, decoded := Messages{}.DecodeResponse(formattest.Parse(t, tc.doc))
+			_, inspected := Messages{}.InspectResponse(formattest.Parse(t, tc.doc))
 			for _, err := range []error{decoded, inspected} {
 				e, ok := errors.AsType[*chat.Error](err)
 				if !ok || e.Kind != tc.kind || !strings.Contains(e.Message, tc.says) {
@@ -36,7 +38,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		})
 	}
 	for _, doc := range []string{`{"content":[` + strings.Repeat(`{"type":"x"},`, maxAnswerBlocks) + `{"type":"x"}]}`, `{"content":[{}]}`, `{"content":["x"]}`, `{"content":[{"type":"tool_use","id":"a","input":{}}]}`} {
-		if _, err := (Messages{}).DecodeResponse(parse(t, doc)); err == nil {
+		if _, err := (Messages{}).DecodeResponse(formattest.Parse(t, doc)); err == nil {
 			t.Errorf("%s is decoded", doc)
 		}
 	}
@@ -64,7 +66,7 @@ func TestStopReasons(t *testing.T) {
 		{"unknown", `"tired"`, text, chat.StopOther, "tired", "end_turn"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, err := Messages{}.DecodeResponse(parse(t, `{"content":[`+tc.content+`],"stop_reason":`+tc.reason+`,"stop_sequence":"S"}`))
+			r, err := Messages{}.DecodeResponse(formattest.Parse(t, `{"content":[`+tc.content+`],"stop_reason":`+tc.reason+`,"stop_sequence":"S"}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +74,7 @@ func TestStopReasons(t *testing.T) {
 				t.Errorf("got %+v", r.Stop)
 			}
 			got, _ := Messages{}.EncodeResponse(nil, r, exchange())
-			if again := parse(t, string(got)).Get("stop_reason"); !again.Is(tc.again) {
+			if again := formattest.Parse(t, string(got)).Get("stop_reason"); !again.Is(tc.again) {
 				t.Errorf("told as %s", again.Raw())
 			}
 		})
@@ -91,8 +93,8 @@ func TestEncodeForeignAnswers(t *testing.T) {
 	}{
 		{"id of Chat", chat.Response{ID: q("chatcmpl-1"), Blocks: []chat.Block{textOf("a")}}, `"msg_chatcmpl-1_req-1" [{"type":"text","text":"a"}] "end_turn"`, ""},
 		{"no id", chat.Response{Blocks: []chat.Block{textOf("")}}, `"msg_req-1" [] "end_turn"`, ""},
-		{"call", chat.Response{Blocks: []chat.Block{textOf(""), tool}, Stop: chat.Stop{Reason: chat.StopToolUse}}, `"msg_req-1" [{"type":"tool_use","id":"functions_f_0_` + digest(8, []byte("functions.f:0")) + `","name":"f","input":{"a":1}}] "tool_use"`, ""},
-		{"broken call", chat.Response{Blocks: []chat.Block{broken}}, `"msg_req-1" [{"type":"tool_use","id":"functions_f_0_` + digest(8, []byte("functions.f:0")) + `","name":"f","input":{"_raw":"{\"a\""}}] "tool_use"`, "tool_calls[].arguments approximated"},
+		{"call", chat.Response{Blocks: []chat.Block{textOf(""), tool}, Stop: chat.Stop{Reason: chat.StopToolUse}}, `"msg_req-1" [{"type":"tool_use","id":"functions_f_0_` + format.Digest(8, []byte("functions.f:0")) + `","name":"f","input":{"a":1}}] "tool_use"`, ""},
+		{"broken call", chat.Response{Blocks: []chat.Block{broken}}, `"msg_req-1" [{"type":"tool_use","id":"functions_f_0_` + format.Digest(8, []byte("functions.f:0")) + `","name":"f","input":{"_raw":"{\"a\""}}] "tool_use"`, "tool_calls[].arguments approximated"},
 		{"thinking", chat.Response{Blocks: []chat.Block{thought(foreign, ""), textOf("a")}}, `"msg_req-1" [{"type":"thinking","thinking":"hm","signature":""},{"type":"text","text":"a"}] "end_turn"`, ""},
 		{"thinking with a foreign signature", chat.Response{Blocks: []chat.Block{thought(foreign, "s")}}, `"msg_req-1" [{"type":"thinking","thinking":"hm","signature":"aigw1.openai_chat.s"}] "end_turn"`, ""},
 		{"thinking with the signature of no maker", chat.Response{Blocks: []chat.Block{thought("", "s")}}, `"msg_req-1" [{"type":"thinking","thinking":"hm","signature":""}] "end_turn"`, ""},
@@ -122,12 +124,12 @@ func TestEncodeForeignAnswers(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			body, report := Messages{}.EncodeResponse(nil, &tc.r, exchange())
-			doc := parse(t, string(body))
+			doc := formattest.Parse(t, string(body))
 			got := string(doc.Get("id").Raw()) + " " + string(doc.Get("content").Raw()) + " " + string(doc.Get("stop_reason").Raw())
 			if got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
-			if got := strings.TrimSpace(paths(report)); got != tc.report {
+			if got := strings.TrimSpace(formattest.Losses(report)); got != tc.report {
 				t.Errorf("got report %q, want %q", got, tc.report)
 			}
 		})
@@ -150,7 +152,7 @@ func TestUsage(t *testing.T) {
 		{"not numbers", `{"input_tokens":"3","output_tokens":1.5}`, chat.Usage{}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := Messages{}.InspectResponse(parse(t, `{"content":[],"usage":`+tc.doc+`}`))
+			got, err := Messages{}.InspectResponse(formattest.Parse(t, `{"content":[],"usage":`+tc.doc+`}`))
 			if err != nil || got != tc.want {
 				t.Errorf("got %+v, %v; want %+v", got, err, tc.want)
 			}

@@ -17,9 +17,8 @@ func (e *requestEncoder) inputSchema(schema chat.Raw) {
 		e.b.Raw(schema)
 		return
 	}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	root := tape.Value{}
 	if t.Parse(schema) == nil {
 		root = t.Root()
@@ -27,7 +26,7 @@ func (e *requestEncoder) inputSchema(schema chat.Raw) {
 	switch {
 	case root.Kind() != tape.Object || root.Len() == 0:
 		e.b.Str(`{"type":"object","properties":{}}`)
-	case present(root.Get("type")):
+	case root.Get("type").Present():
 		e.b.Raw(schema)
 	default:
 		e.b.Str(`{"type":"object"`)

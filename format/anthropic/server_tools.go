@@ -67,7 +67,7 @@ func (e *requestEncoder) sendsServer(t *chat.Tool) bool {
 			if other.Server == t.Server && before(other, t, e.r.Tools) {
 				return false // One of a kind is enough.
 			}
-		case sameText(other.Name, name):
+		case other.Name.Equal(name):
 			return false // Names must not occur twice.
 		}
 	}
@@ -104,14 +104,13 @@ func (e *requestEncoder) serverTool(t *chat.Tool) {
 // hasOptions says that a server tool of another format says more than what it is.
 // Formats write it as an object with a type or as one that is the options.
 func hasOptions(raw chat.Raw) bool {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if len(raw) == 0 || t.Parse(raw) != nil {
 		return false
 	}
 	for key, value := range t.Root().Members {
-		if !key.Is("type") && present(value) && (value.Kind() < tape.Array || value.Len() > 0) {
+		if !key.Is("type") && value.Present() && (value.Kind() < tape.Array || value.Len() > 0) {
 			return true
 		}
 	}

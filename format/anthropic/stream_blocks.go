@@ -72,7 +72,7 @@ func (e *streamEncoder) open(dst []byte, i int) []byte {
 	case chat.RedactedThinking:
 		// It has no deltas.
 		dst = append(dst, `{"type":"redacted_thinking","data":`...)
-		dst = append(dst, carried(quoted(b.text), b.maker)...)
+		dst = append(dst, carried(chat.QuoteEscaped(b.text), b.maker)...)
 		e.release(&b.text)
 	default:
 		dst = append(dst, `{"type":"text","text":""`...)
@@ -89,12 +89,6 @@ func (e *streamEncoder) signCall(dst []byte, b *heldBlock) []byte {
 	dst = e.piece(dst, &thought, chat.DeltaSignature, b.signature)
 	e.release(&b.signature)
 	return e.ends(dst, thought.number)
-}
-
-// quoted puts quotes around text that is escaped already.
-func quoted(escaped []byte) chat.Literal {
-	l := make(chat.Literal, 0, len(escaped)+2)
-	return append(append(append(l, '"'), escaped...), '"')
 }
 
 // advance closes the current block and goes on to those that wait. Each of them
@@ -121,7 +115,7 @@ func (e *streamEncoder) advance(dst []byte) []byte {
 func (e *streamEncoder) close(dst []byte) []byte {
 	b := &e.blocks[e.current]
 	if len(b.signature) > 0 {
-		signature := chat.TagSignature(b.maker, quoted(b.signature))
+		signature := chat.TagSignature(b.maker, chat.QuoteEscaped(b.signature))
 		dst = e.piece(dst, b, chat.DeltaSignature, signature.Inner())
 		e.release(&b.signature)
 	}

@@ -226,7 +226,7 @@ func (d *streamDecoder) delta(dst []chat.Event, m *members) ([]chat.Event, error
 	}
 	var kind, text, thinking, signature, partial, citation tape.Value
 	for key, value := range m.delta.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "type":
 			kind = value
 		case "text":

@@ -83,17 +83,17 @@ func TestDecodeStreams(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			out := run(stream(tc.events...), Messages{})
-			if got := strings.ReplaceAll(strings.TrimSpace(out.events.String()), "\n", "|"); got != tc.want {
+			if got := strings.ReplaceAll(strings.TrimSpace(out.Events.String()), "\n", "|"); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
-			if err := fmt.Sprint(out.err); tc.err == "" && out.err != nil || !strings.Contains(err, tc.err) {
-				t.Errorf("got error %v, want %q", out.err, tc.err)
+			if err := fmt.Sprint(out.Err); tc.err == "" && out.Err != nil || !strings.Contains(err, tc.err) {
+				t.Errorf("got error %v, want %q", out.Err, tc.err)
 			}
-			if e, ok := errors.AsType[*chat.Error](out.err); out.err != nil && (!ok || e.Kind != chat.ErrBadUpstream) {
-				t.Errorf("got error %v", out.err)
+			if e, ok := errors.AsType[*chat.Error](out.Err); out.Err != nil && (!ok || e.Kind != chat.ErrBadUpstream) {
+				t.Errorf("got error %v", out.Err)
 			}
 			if tc.err == "" && tc.name != "what comes behind the stop" {
-				checkClient(t, out.client)
+				checkClient(t, out.Client)
 			}
 		})
 	}

@@ -1,6 +1,8 @@
 package anthropic
 
 import (
+	"bytes"
+
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
@@ -78,7 +80,7 @@ func (e *streamEncoder) Encode(dst []byte, ev *chat.Event) []byte {
 		return e.blockStop(dst, ev.Index)
 	case chat.EventFinish:
 		e.stop = ev.Stop
-		e.stop.Sequence = clone(ev.Stop.Sequence)
+		e.stop.Sequence = bytes.Clone(ev.Stop.Sequence)
 		return e.closeAll(dst)
 	case chat.EventEnd:
 		return e.end(dst)
@@ -146,7 +148,7 @@ func (e *streamEncoder) announce(dst []byte, ev *chat.Event) []byte {
 	b.id, b.name = e.id, e.name
 	dst = e.reach(dst, i)
 	if b.state == blockWaits {
-		b.id, b.name = clone(b.id), clone(b.name)
+		b.id, b.name = bytes.Clone(b.id), bytes.Clone(b.name)
 	} else {
 		b.id, b.name = nil, nil
 	}

@@ -1,12 +1,14 @@
 package anthropic
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // Short forms of events.
@@ -46,7 +48,7 @@ func encodeEvents(events ...chat.Event) []byte {
 	var out []byte
 	for _, ev := range events {
 		for _, view := range []*chat.Literal{&ev.ID, &ev.Name, &ev.Text, &ev.Stop.Sequence} {
-			*view = clone(*view)
+			*view = bytes.Clone(*view)
 		}
 		out = e.Encode(out, &ev)
 		for _, view := range []chat.Literal{ev.ID, ev.Name, ev.Text, ev.Stop.Sequence} {
@@ -62,10 +64,10 @@ func encodeEvents(events ...chat.Event) []byte {
 func short(t *testing.T, client []byte) string {
 	t.Helper()
 	var out []string
-	for _, ev := range split(t, client) {
-		doc := parse(t, string(ev.data))
-		word := ev.name
-		switch ev.name {
+	for _, ev := range formattest.Split(t, client) {
+		doc := formattest.Parse(t, string(ev.Data))
+		word := ev.Name
+		switch ev.Name {
 		case "message_start":
 			word = "start"
 		case "content_block_start":

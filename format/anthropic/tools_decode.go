@@ -12,7 +12,7 @@ import (
 // tools reads the tools.
 func (d *requestDecoder) tools(field string, v tape.Value) error {
 	if v.Kind() != tape.Array {
-		return mustBe(field, "an array")
+		return chat.MustBe(field, "an array")
 	}
 	if v.Len() > maxTools {
 		return tooManyTools()
@@ -34,7 +34,7 @@ func tooManyTools() *chat.Error {
 // unless they are known.
 func (d *requestDecoder) addTools() error {
 	for _, v := range d.added {
-		if v.Kind() != tape.Object || d.hasTool(member(v, "name").Literal()) {
+		if v.Kind() != tape.Object || d.hasTool(v.Member("name").Literal()) {
 			continue
 		}
 		if len(d.r.Tools) == maxTools {
@@ -50,7 +50,7 @@ func (d *requestDecoder) addTools() error {
 // hasTool says that a tool of this name is known.
 func (d *requestDecoder) hasTool(name chat.Literal) bool {
 	for i := range d.r.Tools {
-		if sameText(d.r.Tools[i].Name, name) {
+		if d.r.Tools[i].Name.Equal(name) {
 			return true
 		}
 	}
@@ -63,14 +63,14 @@ var toolFields = []string{"type", "name", "description", "input_schema", "strict
 // addTool reads a tool of any type.
 func (d *requestDecoder) addTool(v tape.Value, number int) error {
 	if v.Kind() != tape.Object {
-		return mustBe("tools["+strconv.Itoa(number)+"]", "an object")
+		return chat.MustBe("tools["+strconv.Itoa(number)+"]", "an object")
 	}
 	var kind, name, description, schema, strict, cache tape.Value
 	if err := fields(v, "tools[]", toolFields, &kind, &name, &description, &schema, &strict, &cache); err != nil {
 		return err
 	}
 	wrong := func(member, what string) error {
-		return mustBe("tools["+strconv.Itoa(number)+"]."+member, what)
+		return chat.MustBe("tools["+strconv.Itoa(number)+"]."+member, what)
 	}
 	switch {
 	case kind.Exists() && kind.Kind() != tape.String:
@@ -103,7 +103,7 @@ func (d *requestDecoder) addTool(v tape.Value, number int) error {
 // toolExtras keeps what a tool says beside what has a neutral meaning.
 func (d *requestDecoder) toolExtras(v tape.Value) {
 	for key, value := range v.Members {
-		if present(value) && !slices.ContainsFunc(toolFields, key.Is) {
+		if value.Present() && !slices.ContainsFunc(toolFields, key.Is) {
 			d.extraOnce("tools[]."+key.Text(), value)
 		}
 	}
@@ -112,7 +112,7 @@ func (d *requestDecoder) toolExtras(v tape.Value) {
 // toolChoice reads which tools may or must be called.
 func (d *requestDecoder) toolChoice(field string, v tape.Value) error {
 	if v.Kind() != tape.Object {
-		return mustBe(field, "an object with a type")
+		return chat.MustBe(field, "an object with a type")
 	}
 	var kind, name, sequential tape.Value
 	if err := fields(v, field, []string{"type", "name", "disable_parallel_tool_use"}, &kind, &name, &sequential); err != nil {
@@ -128,18 +128,18 @@ func (d *requestDecoder) toolChoice(field string, v tape.Value) error {
 		choice.Mode = chat.ToolNone
 	case kind.Is("tool"):
 		if name.Literal().Empty() {
-			return mustBe("tool_choice.name", "a string with the tool's name")
+			return chat.MustBe("tool_choice.name", "a string with the tool's name")
 		}
 		choice.Mode, choice.Names = chat.ToolNamed, []chat.Literal{name.Literal()}
 	default:
-		return mustBe("tool_choice.type", "auto, any, tool or none")
+		return chat.MustBe("tool_choice.type", "auto, any, tool or none")
 	}
 	switch sequential.Kind() {
 	case tape.Absent:
 	case tape.True, tape.False:
 		d.r.ParallelTools = chat.BoolOf(!sequential.Bool())
 	default:
-		return mustBe("tool_choice.disable_parallel_tool_use", "true or false")
+		return chat.MustBe("tool_choice.disable_parallel_tool_use", "true or false")
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ func (e *requestEncoder) sends(t *chat.Tool) bool {
 	if isServer(t) && !e.own {
 		return e.sendsServer(t)
 	}
-	return e.choice.allowed == nil || e.choice.allowed[string(unescaped(t.Name))]
+	return e.choice.allowed == nil || e.choice.allowed[string(t.Name.Unescaped())]
 }
 
 // tools writes the tools and how they may be used.
@@ -85,12 +85,12 @@ func (e *requestEncoder) historyTools() {
 	e.field("tools")
 	separator := byte('[')
 	seen := map[string]bool{}
-	for i := range e.pieces {
-		b := e.pieces[i].block
-		if b.Kind != chat.ToolUse || e.pieces[i].form != asIs {
+	for i := range e.plan.Pieces {
+		b := e.plan.Pieces[i].Block
+		if b.Kind != chat.ToolUse || e.plan.Pieces[i].Form != chat.AsIs {
 			continue
 		}
-		sent := orEmpty(toolName(b.Name))
+		sent := toolName(b.Name).OrEmpty()
 		if seen[string(sent)] {
 			continue
 		}

@@ -12,38 +12,9 @@ import (
 // follows it: one for each call. Some models take turns of the system between
 // them. The turns of a request are first planned, so that the writing is straight.
 
-// form is how a block is written.
-type form uint8
-
-const (
-	// asIs is the block in the format's own words.
-	asIs form = iota
-	// asSystem is a text of the system's in the middle of a conversation.
-	asSystem
-	// asOrphan is the result of a call that is not in the conversation: a text.
-	asOrphan
-	// asMissing is the result that the call in block has not got.
-	asMissing
-)
-
-// piece is a block that is to be written.
-type piece struct {
-	block *chat.Block
-	// id is the id of a call, or of a result's call, as it is sent.
-	id   chat.Literal
-	form form
-}
-
-// plannedTurn is pieces[from:to] of a plan.
-type plannedTurn struct {
-	role     chat.Role
-	from, to int
-}
-
-// plan is the conversation as it will be written.
-type plan struct {
-	pieces []piece
-	turns  []plannedTurn
+// planned is the conversation as it will be written.
+type planned struct {
+	plan *chat.Plan
 	// bare says that no user turn comes first, so that one must be made up.
 	bare bool
 	// continues says that the conversation ends with an answer that the model does
@@ -55,11 +26,6 @@ type plan struct {
 	// ids are hashes of the ids of calls that were planned.
 	ids     map[uint64]struct{}
 	renamed int // how many ids had to be changed because they occurred twice
-
-	// The calls of the latest answer, as numbers of pieces, and their results.
-	calls   []int
-	results []*chat.Block
-	index   map[string]int // by id, if there are many calls
 }
 
 // seed is for hashes of ids.
@@ -67,55 +33,16 @@ var seed = maphash.MakeSeed()
 
 // planTurns plans the conversation.
 func (e *requestEncoder) planTurns() {
-	turns := e.r.Turns
-	blocks := 1
-	for i := range turns {
-		blocks += len(turns[i].Blocks)
-	}
-	e.pieces = make([]piece, 0, blocks)
-	e.turns = make([]plannedTurn, 0, len(turns)+1)
-	for i := 0; i < len(turns); {
-		answers := e.answers(&turns[i])
-		end := i + 1
-		for end < len(turns) && (e.answers(&turns[end]) == answers || e.vanishes(&turns[end])) {
-			end++
-		}
-		if answers {
-			e.planAnswers(turns[i:end])
-		} else {
-			e.planQuestions(turns[i:end])
-		}
-		i = end
-	}
-	e.planQuestions(nil) // The results of calls in the very last answer.
-	e.bare = len(e.turns) == 0 || e.turns[0].role == chat.Assistant
+	e.plan.Make(e.r.Turns, &chat.PlanRules{Keeps: e.keeps, Kept: e.kept, LeftOut: e.leaveOut, Questions: e.planQuestions})
+	e.bare = len(e.plan.Turns) == 0 || e.plan.Turns[0].Role == chat.Assistant
 	if e.bare {
 		e.lost(chat.Loss{Path: "messages (no user first)", Reason: chat.Approximated})
 	}
-	last := len(e.turns) - 1
-	e.continues = e.to.Can.NoPrefill && last >= 0 && e.turns[last].role == chat.Assistant
+	last := len(e.plan.Turns) - 1
+	e.continues = e.to.Can.NoPrefill && last >= 0 && e.plan.Turns[last].Role == chat.Assistant
 	if e.continues {
 		e.lost(chat.Loss{Path: "messages (prefill)", Reason: chat.Approximated, Meaning: true})
 	}
-}
-
-// answers says that a turn is an answer of the model's.
-func (e *requestEncoder) answers(t *chat.Turn) bool {
-	return t.Role == chat.Assistant && !e.vanishes(t)
-}
-
-// vanishes says that nothing of an answer will be written, so that the turns
-// beside it are neighbours.
-func (e *requestEncoder) vanishes(t *chat.Turn) bool {
-	if t.Role != chat.Assistant {
-		return false
-	}
-	for i := range t.Blocks {
-		if e.keeps(&t.Blocks[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 // keeps says that a block of an answer will be written.
@@ -127,8 +54,6 @@ func (e *requestEncoder) keeps(b *chat.Block) bool {
 		return b.Origin == origin && !b.Signature.Empty()
 	case chat.RedactedThinking:
 		return b.Origin == origin && !b.Text.Empty()
-	case chat.ToolUse:
-		return true
 	case chat.Opaque:
 		return e.own
 	default:
@@ -136,30 +61,17 @@ func (e *requestEncoder) keeps(b *chat.Block) bool {
 	}
 }
 
-// planAnswers plans neighbouring answers as one turn.
-func (e *requestEncoder) planAnswers(turns []chat.Turn) {
-	from := len(e.pieces)
-	for t := range turns {
-		blocks := turns[t].Blocks
-		for i := range blocks {
-			b := &blocks[i]
-			if !e.keeps(b) {
-				e.leaveOut(b)
-				continue
-			}
-			p := piece{block: b}
-			if len(b.Citations) > 0 && !e.own {
-				e.drop("citations") // They point to blocks that only their maker has.
-			}
-			if b.Kind == chat.ToolUse {
-				p.id = e.uniqueID(b.ID)
-				e.calls = append(e.calls, len(e.pieces))
-				e.hasTools = true
-			}
-			e.pieces = append(e.pieces, p)
-		}
+// kept is told of a block of an answer that will be written. It returns the id
+// under which a call is sent.
+func (e *requestEncoder) kept(b *chat.Block) (id chat.Literal) {
+	if len(b.Citations) > 0 && !e.own {
+		e.drop("citations") // They point to blocks that only their maker has.
 	}
-	e.closeTurn(chat.Assistant, from)
+	if b.Kind == chat.ToolUse {
+		e.hasTools = true
+		id = e.uniqueID(b.ID)
+	}
+	return id
 }
 
 // leaveOut reports a block of an answer that is not written.
@@ -171,7 +83,7 @@ func (e *requestEncoder) leaveOut(b *chat.Block) {
 	case chat.Opaque:
 		e.drop("assistant." + b.Type)
 	default:
-		e.lost(chat.Loss{Path: "assistant." + kindName(b.Kind), Reason: chat.Unsupported, Meaning: true})
+		e.lost(chat.Loss{Path: "assistant." + b.Kind.String(), Reason: chat.Unsupported, Meaning: true})
 	}
 }
 
@@ -190,7 +102,7 @@ func (e *requestEncoder) uniqueID(l chat.Literal) chat.Literal {
 			return id
 		}
 		e.renamed++
-		id = fitting(chat.Quote(l.String()+"_"+strconv.Itoa(e.renamed)), maxCallID)
+		id = callIDs.Fit(chat.Quote(l.String() + "_" + strconv.Itoa(e.renamed)))
 	}
 }
 
@@ -198,18 +110,16 @@ func (e *requestEncoder) uniqueID(l chat.Literal) chat.Literal {
 // first, in their order, then all the rest. Instructions get a turn of their own
 // behind the user's where the model takes them, and else their place in it.
 func (e *requestEncoder) planQuestions(turns []chat.Turn) {
-	from := len(e.pieces)
-	e.planResults(turns)
+	from := len(e.plan.Pieces)
+	e.plan.AddResults(turns, e.lost)
 	if e.to.Can.MidSystem {
-		e.planRoles(turns, chat.User, asSystem)
-		e.closeTurn(chat.User, from)
+		e.planRoles(turns, chat.User, chat.AsSystem)
+		e.plan.CloseTurn(chat.User, from)
 		e.planInstructions(turns, from)
 	} else {
-		e.planRoles(turns, everyRole, asSystem)
-		e.closeTurn(chat.User, from)
+		e.planRoles(turns, everyRole, chat.AsSystem)
+		e.plan.CloseTurn(chat.User, from)
 	}
-	e.calls, e.results = e.calls[:0], e.results[:0]
-	clear(e.index)
 }
 
 // everyRole stands for all roles.
@@ -217,7 +127,7 @@ const everyRole = chat.Role(0xff)
 
 // planRoles plans the blocks of one role, or of all; those of the system in the
 // form instructions. What is left of an answer that vanishes is reported.
-func (e *requestEncoder) planRoles(turns []chat.Turn, role chat.Role, instructions form) {
+func (e *requestEncoder) planRoles(turns []chat.Turn, role chat.Role, instructions chat.Form) {
 	for t := range turns {
 		if speaks := turns[t].Role; role != everyRole && role != speaks && !(role == chat.User && speaks == chat.Assistant) {
 			continue
@@ -240,33 +150,19 @@ func (e *requestEncoder) planRoles(turns []chat.Turn, role chat.Role, instructio
 // Anthropic takes directly behind a user's turn only. Where none is, the
 // instructions become one. The user's turn began with piece number from.
 func (e *requestEncoder) planInstructions(turns []chat.Turn, from int) {
-	at := len(e.pieces)
+	at := len(e.plan.Pieces)
 	if at == from {
-		e.planRoles(turns, chat.System, asSystem)
-		e.closeTurn(chat.User, at)
+		e.planRoles(turns, chat.System, chat.AsSystem)
+		e.plan.CloseTurn(chat.User, at)
 		return
 	}
-	e.planRoles(turns, chat.System, asIs)
-	e.closeTurn(chat.System, at)
-}
-
-// closeTurn makes the pieces from a number on a turn, or part of the last one if
-// that has the same role.
-func (e *requestEncoder) closeTurn(role chat.Role, from int) {
-	to := len(e.pieces)
-	if from == to {
-		return
-	}
-	if last := len(e.turns) - 1; last >= 0 && e.turns[last].role == role {
-		e.turns[last].to = to
-		return
-	}
-	e.turns = append(e.turns, plannedTurn{role: role, from: from, to: to})
+	e.planRoles(turns, chat.System, chat.AsIs)
+	e.plan.CloseTurn(chat.System, at)
 }
 
 // planUser plans a block of the user's.
 func (e *requestEncoder) planUser(b *chat.Block) {
-	p := piece{block: b}
+	form := chat.AsIs
 	switch b.Kind {
 	case chat.Text, chat.Refusal:
 		if b.Text.Blank() {
@@ -274,11 +170,11 @@ func (e *requestEncoder) planUser(b *chat.Block) {
 		}
 	case chat.Image, chat.Document:
 	case chat.ToolResult:
-		if e.findCall(b.ID) != none {
+		if e.plan.Answers(b) {
 			return // It has been planned.
 		}
 		e.lost(chat.Loss{Path: "tool_result (without a call)", Reason: chat.Approximated})
-		p.form = asOrphan
+		form = chat.AsOrphan
 	case chat.Opaque:
 		if !e.own {
 			e.unknown(b)
@@ -288,27 +184,22 @@ func (e *requestEncoder) planUser(b *chat.Block) {
 		e.unknown(b)
 		return
 	}
-	e.pieces = append(e.pieces, p)
+	e.plan.Add(b, form)
 }
 
 // planSystem plans instructions in the middle of the conversation.
-func (e *requestEncoder) planSystem(b *chat.Block, as form) {
+func (e *requestEncoder) planSystem(b *chat.Block, as chat.Form) {
 	switch {
 	case b.Kind != chat.Text:
-		e.drop("system." + kindOrType(b))
+		e.drop("system." + b.TypeName())
 	case !b.Text.Blank():
-		e.pieces = append(e.pieces, piece{block: b, form: as})
+		e.plan.Add(b, as)
 	}
 }
 
-// isResult says that a piece answers a call.
-func (p *piece) isResult() bool {
-	return p.form == asMissing || p.form == asIs && p.block.Kind == chat.ToolResult
-}
-
 // isThought says that a piece is thinking.
-func (p *piece) isThought() bool {
-	return p.block.Kind == chat.Thinking || p.block.Kind == chat.RedactedThinking
+func isThought(p *chat.Piece) bool {
+	return p.Block.Kind == chat.Thinking || p.Block.Kind == chat.RedactedThinking
 }
 
 // loopHasThinking says that every answer of the step that the model is in begins
@@ -317,12 +208,12 @@ func (e *requestEncoder) loopHasThinking() bool {
 	if e.continues {
 		return true
 	}
-	for i := len(e.turns) - 1; i >= 0; i-- {
-		first := &e.pieces[e.turns[i].from]
-		switch role := e.turns[i].role; {
-		case role == chat.Assistant && !first.isThought():
+	for i := len(e.plan.Turns) - 1; i >= 0; i-- {
+		first := &e.plan.Pieces[e.plan.Turns[i].From]
+		switch role := e.plan.Turns[i].Role; {
+		case role == chat.Assistant && !isThought(first):
 			return false
-		case role == chat.User && !first.isResult():
+		case role == chat.User && !first.IsResult():
 			return true
 		}
 	}

@@ -42,13 +42,13 @@ func (d *turnDecoder) members(v tape.Value) (m message, err error) {
 		case key.Is("content"):
 			at = &m.content
 		default:
-			if present(value) {
+			if value.Present() {
 				d.extraOnce("messages[]."+key.Text(), value)
 			}
 			continue
 		}
 		if at.Exists() {
-			return m, twice(d.path("." + key.Text()))
+			return m, chat.Repeated(d.path("." + key.Text()))
 		}
 		*at = value
 	}
@@ -59,7 +59,7 @@ func (d *turnDecoder) members(v tape.Value) (m message, err error) {
 func (d *requestDecoder) messages(field string, v tape.Value) error {
 	switch {
 	case v.Kind() != tape.Array || v.Len() == 0:
-		return mustBe(field, "an array with at least one message")
+		return chat.MustBe(field, "an array with at least one message")
 	case v.Len() > maxMessages:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d messages", maxMessages))
 	}
@@ -161,7 +161,7 @@ func (d *requestDecoder) instructions(v tape.Value) error {
 		}
 		d.r.System = d.blocks
 	default:
-		return mustBe("system", "a string or an array of text blocks")
+		return chat.MustBe("system", "a string or an array of text blocks")
 	}
 	d.r.System = append(d.r.System, leading...)
 	return nil
@@ -174,5 +174,5 @@ func (d *turnDecoder) path(below string) string {
 
 // mustBe is the error of a place in the message that has a wrong value.
 func (d *turnDecoder) mustBe(below, what string) *chat.Error {
-	return mustBe(d.path(below), what)
+	return chat.MustBe(d.path(below), what)
 }

@@ -14,10 +14,10 @@ func (e *requestEncoder) messages() {
 		e.b.Str(`[{"role":"user","content":"."}`)
 		separator = ','
 	}
-	for i := range e.turns {
+	for i := range e.plan.Turns {
 		e.b.Byte(separator)
 		separator = ','
-		e.turn(&e.turns[i], i == len(e.turns)-1 && !e.continues)
+		e.turn(&e.plan.Turns[i], i == len(e.plan.Turns)-1 && !e.continues)
 	}
 	if e.continues {
 		e.b.Str(`,{"role":"user","content":"Continue."}`)
@@ -30,14 +30,14 @@ var roleNames = [...]string{chat.User: "user", chat.Assistant: "assistant", chat
 
 // turn writes a turn. The last one, if it is an answer that the model is to go
 // on with, must not end in white space.
-func (e *requestEncoder) turn(t *plannedTurn, last bool) {
+func (e *requestEncoder) turn(t *chat.PlannedTurn, last bool) {
 	e.b.Str(`{"role":"`)
-	e.b.Str(roleNames[t.role])
+	e.b.Str(roleNames[t.Role])
 	e.b.Str(`","content":`)
-	pieces := e.pieces[t.from:t.to]
-	prefill := last && t.role == chat.Assistant
-	if p := &pieces[0]; len(pieces) == 1 && p.isText() && !e.caches(p.block) && !e.cites(p.block) && !prefill {
-		e.b.Raw(p.block.Text)
+	pieces := e.plan.Pieces[t.From:t.To]
+	prefill := last && t.Role == chat.Assistant
+	if p := &pieces[0]; len(pieces) == 1 && isText(p) && !e.caches(p.Block) && !e.cites(p.Block) && !prefill {
+		e.b.Raw(p.Block.Text)
 		e.b.Byte('}')
 		return
 	}
@@ -45,9 +45,9 @@ func (e *requestEncoder) turn(t *plannedTurn, last bool) {
 	for i := range pieces {
 		e.b.Byte(separator)
 		separator = ','
-		if p := &pieces[i]; prefill && i == len(pieces)-1 && p.isText() {
-			trimmed := *p.block
-			trimmed.Text = trimEnd(p.block.Text)
+		if p := &pieces[i]; prefill && i == len(pieces)-1 && isText(p) {
+			trimmed := *p.Block
+			trimmed.Text = trimEnd(p.Block.Text)
 			e.text(&trimmed)
 			continue
 		}
@@ -57,24 +57,24 @@ func (e *requestEncoder) turn(t *plannedTurn, last bool) {
 }
 
 // isText says that a piece is written as a plain text.
-func (p *piece) isText() bool {
-	return p.form == asIs && (p.block.Kind == chat.Text || p.block.Kind == chat.Refusal)
+func isText(p *chat.Piece) bool {
+	return p.Form == chat.AsIs && (p.Block.Kind == chat.Text || p.Block.Kind == chat.Refusal)
 }
 
 // piece writes a block in the form that was planned.
-func (e *requestEncoder) piece(p *piece) {
-	b := p.block
-	switch p.form {
-	case asSystem:
+func (e *requestEncoder) piece(p *chat.Piece) {
+	b := p.Block
+	switch p.Form {
+	case chat.AsSystem:
 		e.b.Str(`{"type":"text","text":"<system>`)
 		e.b.Raw(b.Text.Inner())
 		e.b.Str(`</system>"`)
 		e.endBlock(b)
-	case asOrphan:
+	case chat.AsOrphan:
 		e.orphan(b)
-	case asMissing:
+	case chat.AsMissing:
 		e.b.Str(`{"type":"tool_result","tool_use_id":`)
-		e.b.Raw(p.id)
+		e.b.Raw(p.ID)
 		e.b.Str(`,"content":"(no result)","is_error":true}`)
 	default:
 		e.block(p)
@@ -82,8 +82,8 @@ func (e *requestEncoder) piece(p *piece) {
 }
 
 // block writes a block as it is.
-func (e *requestEncoder) block(p *piece) {
-	b := p.block
+func (e *requestEncoder) block(p *chat.Piece) {
+	b := p.Block
 	switch b.Kind {
 	case chat.Text, chat.Refusal:
 		e.text(b)
@@ -91,7 +91,7 @@ func (e *requestEncoder) block(p *piece) {
 		e.medium(b)
 	case chat.Thinking:
 		e.b.Str(`{"type":"thinking","thinking":`)
-		e.b.Raw(orEmpty(b.Text))
+		e.b.Raw(b.Text.OrEmpty())
 		e.raw("signature", b.Signature)
 		e.b.Byte('}')
 	case chat.RedactedThinking:

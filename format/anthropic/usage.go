@@ -24,7 +24,7 @@ type counts struct {
 func (c *counts) take(v tape.Value) bool {
 	any := false
 	for key, value := range v.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "input_tokens":
 			c.known = count(&c.input, value) || c.known
 		case "output_tokens":

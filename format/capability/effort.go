@@ -52,3 +52,24 @@ func (s Efforts) Nearest(name string) (nearest string, ok bool) {
 	}
 	return "", false // The set holds no known effort.
 }
+
+// HighBudget is the largest budget of thinking, in tokens, of the step high.
+const HighBudget = 24576
+
+// EffortOf returns the effort that a budget of thinking, in tokens, amounts to; ""
+// if a negative one leaves it to the model. The steps are those of Google's
+// OpenAI-compatible endpoint, of which high is the last.
+func EffortOf(budget int64) string {
+	switch {
+	case budget < 0:
+		return ""
+	case budget == 0:
+		return "none"
+	case budget <= 1024:
+		return "low"
+	case budget <= 8192:
+		return "medium"
+	default:
+		return "high"
+	}
+}

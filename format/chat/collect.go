@@ -97,26 +97,18 @@ func (c *Collector) Response() (*Response, error) {
 	}
 	for i := range c.blocks {
 		b := &c.blocks[i]
-		literal := quoteEscaped(b.text)
+		literal := QuoteEscaped(b.text)
 		if b.block.Kind == ToolUse {
 			b.block.Arguments = Arguments{Text: literal}
 		} else {
 			b.block.Text = literal
 		}
 		if b.sign != nil {
-			b.block.Signature = quoteEscaped(b.sign)
+			b.block.Signature = QuoteEscaped(b.sign)
 		}
 		c.response.Blocks = append(c.response.Blocks, b.block)
 	}
 	return &c.response, nil
-}
-
-// quoteEscaped puts quotes around text that is escaped already.
-func quoteEscaped(escaped []byte) Literal {
-	l := make(Literal, 0, len(escaped)+2)
-	l = append(l, '"')
-	l = append(l, escaped...)
-	return append(l, '"')
 }
 
 // Replay calls yield for the events that a stream of the answer would have had:

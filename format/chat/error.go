@@ -102,6 +102,18 @@ func Invalid(param, message string) *Error {
 	return &Error{Kind: ErrInvalidRequest, Param: param, Message: message}
 }
 
+// MustBe returns an [ErrInvalidRequest] about a field that has a wrong value: what
+// says which values it may have, such as "a number".
+func MustBe(field, what string) *Error {
+	return Invalid(field, "the field "+field+" must be "+what)
+}
+
+// Repeated returns an [ErrInvalidRequest] about a field that stands twice in the
+// request, so that it is not clear which one counts.
+func Repeated(field string) *Error {
+	return Invalid(field, "the field "+field+" stands twice in the request")
+}
+
 // BadAnswer returns an [ErrBadUpstream] for an answer that is not what the
 // format promises.
 func BadAnswer(message string) *Error {

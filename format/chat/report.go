@@ -1,5 +1,7 @@
 package chat
 
+import "slices"
+
 // LossReason says what happened to a field that a translation could not keep.
 type LossReason string
 
@@ -25,6 +27,18 @@ type Loss struct {
 
 // Report lists what a translation dropped or changed; nil if nothing was.
 type Report []Loss
+
+// maxLosses bounds a report of losses that change no meaning.
+const maxLosses = 64
+
+// Add reports a loss, once. Of those that do not change the meaning a report holds
+// a few dozen at most: a hostile request could have any number.
+func (r *Report) Add(l Loss) {
+	if len(*r) >= maxLosses && !l.Meaning || slices.Contains(*r, l) {
+		return
+	}
+	*r = append(*r, l)
+}
 
 // Drop reports a field that was left out.
 func (r *Report) Drop(path string) { *r = append(*r, Loss{Path: path, Reason: Unsupported}) }

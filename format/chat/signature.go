@@ -31,5 +31,5 @@ func UntagSignature(carried Literal) (origin string, signature Literal, ok bool)
 	if !ok || len(maker) == 0 {
 		return "", nil, false
 	}
-	return string(maker), quoteEscaped(inner), true
+	return string(maker), QuoteEscaped(inner), true
 }

@@ -2,6 +2,8 @@ package gemini
 
 import (
 	"bytes"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 )
 
 // ArrayStream turns a stream of events into the JSON array that clients get who
@@ -84,7 +86,7 @@ func (a *ArrayStream) Close(dst []byte) []byte {
 	if a.closed {
 		return dst
 	}
-	if data, ok := bytes.CutPrefix(a.line, []byte("data:")); ok && !a.open && isObjectText(data) {
+	if data, ok := bytes.CutPrefix(a.line, []byte("data:")); ok && !a.open && format.IsObject(data) {
 		dst = a.take(dst, a.line) // The last event lacks its end.
 	}
 	a.closed = true

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // array is what a client gets who asks for no events.
@@ -66,13 +67,13 @@ func TestArrayOfStreams(t *testing.T) {
 		}
 		got := array(string(events))
 		var want []string
-		for _, ev := range split(t, events) {
-			want = append(want, string(ev.data))
+		for _, ev := range formattest.Split(t, events) {
+			want = append(want, string(ev.Data))
 		}
 		if got != "["+strings.Join(want, ",\r\n")+"]" {
 			t.Errorf("got %s", got)
 		}
-		doc := parse(t, got)
+		doc := formattest.Parse(t, got)
 		usage, inspectErr := GenerateContent{}.InspectResponse(doc)
 		r, err := GenerateContent{}.DecodeResponse(doc)
 		if bytes.Contains(events, []byte(`"error":{`)) {
@@ -98,7 +99,7 @@ func TestArrayStreamDoesNotAllocate(t *testing.T) {
 
 func TestDecodeArrayRefuses(t *testing.T) {
 	for _, doc := range []string{`[]`, `[1]`, `[{}]`, `[{"error":{"code":429,"message":"x"}}]`, `[{"candidates":[]},{"error":{"message":"late"}}]`, `[{"candidates":[{"content":{"parts":[{"text":"cut"}]}}]}]`} {
-		if r, err := (GenerateContent{}).DecodeResponse(parse(t, doc)); err == nil {
+		if r, err := (GenerateContent{}).DecodeResponse(formattest.Parse(t, doc)); err == nil {
 			t.Errorf("%s is read as %+v", doc, r)
 		}
 	}

@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -9,35 +8,15 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// chatHistory is the conversation of an agent that speaks Chat, of about 100 KB,
-// with 20 tools.
-func chatHistory() string {
-	var b strings.Builder
-	b.WriteString(`{"model":"writer","stream":true,"max_tokens":4096,"messages":[{"role":"system","content":"` + strings.Repeat("You are careful. ", 300) + `"}`)
-	for i := range 30 {
-		fmt.Fprintf(&b, `,{"role":"user","content":"Step %d: look at the \"next\" file and tell me.\n"}`, i)
-		fmt.Fprintf(&b, `,{"role":"assistant","content":"Reading it.","tool_calls":[{"id":"call_%d","type":"function","function":{"name":"read_file","arguments":"{\"path\":\"/src/file_%d.go\",\"limit\":%d}"}}]}`, i, i, i)
-		fmt.Fprintf(&b, `,{"role":"tool","tool_call_id":"call_%d","content":"%s"}`, i, strings.Repeat(`func main() {\n\tfmt.Println(\"hello\")\n}\n`, 55))
-	}
-	b.WriteString(`],"tools":[`)
-	for i := range 20 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"type":"function","function":{"name":"tool_%d","description":"%s","parameters":{"type":"object","properties":{"path":{"type":"string","description":"The path"},"limit":{"type":"integer"}},"required":["path"]}}}`, i, strings.Repeat("Does something useful. ", 25))
-	}
-	b.WriteString(`]}`)
-	return b.String()
-}
-
 // chatRequest decodes the request of the Chat client.
 func chatRequest(t testing.TB) *chat.Request {
 	t.Helper()
-	r, err := openai.Chat{}.DecodeRequest(parse(t, chatHistory()))
+	r, err := openai.Chat{}.DecodeRequest(formattest.Parse(t, formattest.AgentHistory()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +41,7 @@ func BenchmarkValid(b *testing.B) {
 }
 
 func BenchmarkDecodeRequest(b *testing.B) {
-	doc := parse(b, history(b))
+	doc := formattest.Parse(b, history(b))
 	b.SetBytes(int64(doc.End()))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -88,7 +67,7 @@ func BenchmarkEncodeRequest(b *testing.B) {
 
 // The whole way of a request from a client of Chat's, with its parsing.
 func BenchmarkTranslateRequest(b *testing.B) {
-	content := []byte(chatHistory())
+	content := []byte(formattest.AgentHistory())
 	to := target("gemini-3-flash")
 	var index tape.Tape
 	var body format.Body

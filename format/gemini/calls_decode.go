@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -13,15 +14,16 @@ import (
 // which is the same whenever the conversation is sent again.
 func (d *requestDecoder) call(b *chat.Block, v tape.Value) error {
 	b.Kind = chat.ToolUse
-	err := members(v, d.partPath(".functionCall"), func(word string, v tape.Value) error {
-		switch word {
+	p := d.inPart(".functionCall")
+	err := p.members(v, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "id":
 			b.ID = v.Literal()
 		case "name":
 			b.Name = v.Literal()
 		case "args":
 			if v.Kind() != tape.Object {
-				return mustBe(d.partPath(".functionCall.args"), "an object")
+				return p.mustBe(".args", "an object")
 			}
 			b.Arguments.Object = v.Raw()
 		}
@@ -31,7 +33,7 @@ func (d *requestDecoder) call(b *chat.Block, v tape.Value) error {
 		return err
 	}
 	if b.Name.Empty() {
-		return mustBe(d.partPath(".functionCall.name"), "a string with the function's name")
+		return p.mustBe(".name", "a string with the function's name")
 	}
 	if b.ID.Empty() {
 		b.ID = d.madeID(b.Name)
@@ -39,61 +41,73 @@ func (d *requestDecoder) call(b *chat.Block, v tape.Value) error {
 	if len(d.calls) == maxCalls {
 		return chat.Invalid("contents", fmt.Sprintf("a content has at most %d function calls", maxCalls))
 	}
-	d.calls = append(d.calls, len(d.blocks))
+	d.calls = append(d.calls, len(d.blocks)-1)
 	return nil
 }
 
 // madeID is the id of a call that the client gave none.
 func (d *requestDecoder) madeID(name chat.Literal) chat.Literal {
 	d.made++
-	seed := append(strconv.AppendInt(nil, int64(d.made), 10), unescaped(name)...)
-	return chat.Quote("call_" + digest(24, seed))
+	seed := append(strconv.AppendInt(make([]byte, 0, 96), int64(d.made), 10), name.Unescaped()...)
+	return chat.Quote("call_" + format.Digest(24, seed))
 }
 
 // response reads the result of a call.
 func (d *requestDecoder) response(b *chat.Block, v tape.Value) error {
 	b.Kind = chat.ToolResult
+	if d.inner == nil {
+		d.inner = d.r.MakeBlocks(min(cap(d.blocks)/2+1, 1024))
+	}
+	from := len(d.inner)
 	var parts tape.Value
-	err := members(v, d.partPath(".functionResponse"), func(word string, v tape.Value) error {
-		switch word {
+	err := d.inPart(".functionResponse").members(v, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "id":
 			b.ID = v.Literal()
 		case "name":
 			b.Name = v.Literal()
 		case "response":
-			b.Content = append(b.Content, resultText(v)...)
+			d.resultText(v)
 		case "parts":
 			parts = v
 		case "willContinue", "scheduling":
-			d.extra("contents[].parts[].functionResponse."+word, v)
+			d.extra("contents[].parts[].functionResponse."+string(word), v)
 		}
 		return nil
 	})
+	if err == nil {
+		err = d.resultParts(parts)
+	}
 	if err != nil {
 		return err
 	}
+	end := len(d.inner)
+	b.Content = d.inner[from:end:end]
+	b.ID = d.answered(b)
+	return nil
+}
+
+// resultParts reads what a result holds beside its text.
+func (d *requestDecoder) resultParts(parts tape.Value) error {
 	for element := range list(parts).each {
 		if d.count++; d.count > maxBlocks {
 			return chat.Invalid("contents", fmt.Sprintf("a request has at most %d parts", maxBlocks))
 		}
 		var p part
 		p.readMembers(element)
-		var medium chat.Block
-		path := d.partPath(".functionResponse.parts[]")
+		var err error
 		switch {
 		case p.inline.Exists():
-			err = inlineData(&medium, p.inline, path+".inlineData")
+			err = inlineData(next(&d.inner), p.inline, d.inPart(".functionResponse.parts[].inlineData"))
 		case p.file.Exists():
-			err = fileData(&medium, p.file, path+".fileData")
+			err = fileData(next(&d.inner), p.file, d.inPart(".functionResponse.parts[].fileData"))
 		default:
-			err = mustBe(path, "an object with inlineData or fileData")
+			err = d.inPart(".functionResponse.parts[]").mustBe("", "an object with inlineData or fileData")
 		}
 		if err != nil {
 			return err
 		}
-		b.Content = append(b.Content, medium)
 	}
-	b.ID = d.answered(b)
 	return nil
 }
 
@@ -115,20 +129,18 @@ func onlyText(v tape.Value) (text tape.Value) {
 	return text
 }
 
-// resultText returns the text of a result: the only one in it, or the whole
-// object.
-func resultText(v tape.Value) []chat.Block {
+// resultText reads the text of a result: the only one in it, or the whole object.
+func (d *requestDecoder) resultText(v tape.Value) {
 	text := onlyText(v).Literal()
 	if text == nil {
 		text = v.Literal()
 	}
-	switch {
-	case text == nil:
+	if text == nil {
 		text = chat.AppendQuoted(nil, v.Raw())
-	case text.Empty():
-		return nil
 	}
-	return []chat.Block{{Kind: chat.Text, Text: text}}
+	if !text.Empty() {
+		next(&d.inner).Text = text
+	}
 }
 
 // answered returns the id of the call that a result is for, and takes the call
@@ -138,11 +150,11 @@ func (d *requestDecoder) answered(b *chat.Block) chat.Literal {
 	found := none
 	for i, number := range d.calls {
 		call := &d.blocks[number]
-		if !b.ID.Empty() && sameText(call.ID, b.ID) {
+		if !b.ID.Empty() && call.ID.Equal(b.ID) {
 			found = i
 			break
 		}
-		if found == none && sameText(call.Name, b.Name) && (b.ID.Empty() || isMade(call.ID)) {
+		if found == none && call.Name.Equal(b.Name) && (b.ID.Empty() || isMade(call.ID)) {
 			found = i
 		}
 	}

@@ -36,7 +36,7 @@ func readSignature(sent chat.Literal) (maker string, signature chat.Literal) {
 	if len(in) < len(carriedPrefix) || string(in[:len(carriedPrefix)]) != carriedPrefix {
 		return origin, sent
 	}
-	text, err := base64.StdEncoding.AppendDecode(nil, unescaped(sent))
+	text, err := base64.StdEncoding.AppendDecode(nil, sent.Unescaped())
 	if err != nil {
 		return origin, sent
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/anthropic"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestSignaturesTravel(t *testing.T) {
@@ -43,7 +44,7 @@ func TestEmptyThought(t *testing.T) {
 	if blocks[1].Kind != chat.Text || blocks[1].Origin != origin || !blocks[1].Text.Is("") {
 		t.Errorf("got %+v", blocks[1])
 	}
-	answer, err := GenerateContent{}.DecodeResponse(parse(t, `{"candidates":[{"content":{"parts":[{"thought":true,"thoughtSignature":"c2ln"},{"text":""},{}]},"finishReason":"STOP"}]}`))
+	answer, err := GenerateContent{}.DecodeResponse(formattest.Parse(t, `{"candidates":[{"content":{"parts":[{"thought":true,"thoughtSignature":"c2ln"},{"text":""},{}]},"finishReason":"STOP"}]}`))
 	if err != nil || len(answer.Blocks) != 1 || answer.Blocks[0].Kind != chat.Thinking {
 		t.Errorf("got %+v, %v", answer, err)
 	}
@@ -71,7 +72,7 @@ func TestThoughtOfClaudeComesBack(t *testing.T) {
 	if len(report) > 0 {
 		t.Errorf("lost %v", report)
 	}
-	parts := parse(t, string(body)).Get("candidates")
+	parts := formattest.Parse(t, string(body)).Get("candidates")
 	var content string
 	for c := range parts.Elements {
 		content = string(c.Get("content").Raw())
@@ -85,7 +86,7 @@ func TestThoughtOfClaudeComesBack(t *testing.T) {
 		t.Errorf("Claude gets %s", got)
 	}
 	doc, report := encode(t, r, target("gemini-3-flash"))
-	if strings.Contains(string(doc), "hm") || !strings.Contains(string(doc), placeholder) || !strings.Contains(paths(report), "thinking unsupported") {
+	if strings.Contains(string(doc), "hm") || !strings.Contains(string(doc), placeholder) || !strings.Contains(formattest.Losses(report), "thinking unsupported") {
 		t.Errorf("Gemini gets %s, lost %v", doc, report)
 	}
 }

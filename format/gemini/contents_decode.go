@@ -2,7 +2,6 @@ package gemini
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -14,9 +13,9 @@ type contentsDecoder struct {
 	// at is the number of the content being read, and part that of its part, for
 	// errors.
 	at, part int
-	// blocks holds the blocks of all turns.
-	blocks []chat.Block
-	count  int
+	// blocks holds the blocks of all turns, and inner those in results.
+	blocks, inner []chat.Block
+	count         int
 	// calls are the calls of the latest answer that have no result yet: the
 	// numbers of their blocks.
 	calls []int
@@ -28,13 +27,17 @@ type contentsDecoder struct {
 func (d *requestDecoder) readContents(v tape.Value) error {
 	switch n := length(v); {
 	case v.Kind() < tape.Array || n == 0:
-		return mustBe("contents", "an array with at least one content")
+		return chat.MustBe("contents", "an array with at least one content")
 	case n > maxContents:
 		return chat.Invalid("contents", fmt.Sprintf("a request has at most %d contents", maxContents))
 	}
 	d.contents = true
 	d.r.Turns = d.r.MakeTurns(length(v))
-	d.blocks = d.r.MakeBlocks(length(v))
+	parts := 0
+	for element := range list(v).each {
+		parts += max(length(element.Get("parts")), 1)
+	}
+	d.blocks = d.r.MakeBlocks(min(parts, maxContents))
 	for element := range list(v).each {
 		if err := d.content(element); err != nil {
 			return err
@@ -44,21 +47,21 @@ func (d *requestDecoder) readContents(v tape.Value) error {
 	return nil
 }
 
-// path names a place in the content being read.
-func (d *requestDecoder) path(below string) string {
-	return "contents[" + strconv.Itoa(d.at) + "]" + below
+// here is a place in the content being read.
+func (d *contentsDecoder) here(below string) place {
+	return place{field: "contents", number: d.at, part: none, below: below}
 }
 
-// partPath names a place in the part being read.
-func (d *requestDecoder) partPath(below string) string {
-	return d.path(".parts[" + strconv.Itoa(d.part) + "]" + below)
+// inPart is a place in the part being read.
+func (d *contentsDecoder) inPart(below string) place {
+	return place{field: "contents", number: d.at, part: d.part, below: below}
 }
 
 // content reads one content.
 func (d *requestDecoder) content(content tape.Value) error {
 	var role, parts tape.Value
-	err := members(content, d.path(""), func(word string, v tape.Value) error {
-		switch word {
+	err := d.here("").members(content, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "role":
 			role = v
 		case "parts":
@@ -77,10 +80,10 @@ func (d *requestDecoder) content(content tape.Value) error {
 	case role.Is("model"):
 		turn.Role = chat.Assistant
 	default:
-		return mustBe(d.path(".role"), "user or model")
+		return d.here(".role").mustBe("", "user or model")
 	}
 	if parts.Exists() && parts.Kind() < tape.Array {
-		return mustBe(d.path(".parts"), "an array of parts")
+		return d.here(".parts").mustBe("", "an array of parts")
 	}
 	from := len(d.blocks)
 	if turn.Role == chat.Assistant && (len(d.r.Turns) == 0 || d.r.Turns[len(d.r.Turns)-1].Role != chat.Assistant) {
@@ -108,17 +111,17 @@ func (d *requestDecoder) system(v tape.Value) error {
 		d.r.System = []chat.Block{{Kind: chat.Text, Text: text}}
 		return nil
 	}
-	return members(v, "systemInstruction", func(word string, v tape.Value) error {
-		if word != "parts" {
+	return at("systemInstruction").members(v, func(word []byte, v tape.Value) error {
+		if string(word) != "parts" {
 			return nil // The role means nothing.
 		}
 		if length(v) > maxBlocks {
-			return mustBe("systemInstruction.parts", "an array of texts")
+			return chat.MustBe("systemInstruction.parts", "an array of texts")
 		}
 		for element := range list(v).each {
 			text := element.Get("text").Literal()
 			if text == nil {
-				return mustBe("systemInstruction.parts", "an array of texts: instructions hold nothing else")
+				return chat.MustBe("systemInstruction.parts", "an array of texts: instructions hold nothing else")
 			}
 			d.r.System = append(d.r.System, chat.Block{Kind: chat.Text, Text: text})
 		}
@@ -138,7 +141,7 @@ type part struct {
 // readMembers finds the members of a part.
 func (p *part) readMembers(v tape.Value) {
 	for key, value := range v.Members {
-		if !present(value) {
+		if !value.Present() {
 			continue
 		}
 		switch word := canonical(key); string(word) {
@@ -167,9 +170,15 @@ func (p *part) readMembers(v tape.Value) {
 // SDK leaves out empty texts.
 func (p *part) says() bool { return p.text.Exists() || !p.signature.Literal().Empty() }
 
+// isText says that a part holds nothing but a text, if anything.
+func (p *part) isText() bool {
+	return !p.call.Exists() && !p.response.Exists() && !p.inline.Exists() && !p.file.Exists() && !p.other.Exists() &&
+		(!p.text.Exists() || p.text.Kind() == tape.String)
+}
+
 // speak makes the text of a part that of a block, which is a thought or not.
 func (p *part) speak(b *chat.Block) {
-	b.Text = orEmpty(p.text.Literal())
+	b.Text = p.text.Literal().OrEmpty()
 	if p.thought {
 		b.Kind, b.Origin = chat.Thinking, origin
 	}
@@ -178,43 +187,56 @@ func (p *part) speak(b *chat.Block) {
 // readPart reads one part into the open turn.
 func (d *requestDecoder) readPart(v tape.Value, role chat.Role) error {
 	if v.Kind() != tape.Object {
-		return mustBe(d.partPath(""), "an object")
+		return d.inPart("").mustBe("", "an object")
 	}
 	var p part
 	p.readMembers(v)
 	for _, word := range [...]string{"videoMetadata", "mediaResolution", "partMetadata"} {
-		if extra := v.Get(word); present(extra) {
+		if extra := v.Get(word); extra.Present() {
 			d.extra("contents[].parts[]."+word, extra)
 		}
 	}
-	b := chat.Block{Signature: p.signature.Literal()}
-	if b.Signature.Empty() {
-		b.Signature = nil
+	if p.isText() && (!p.says() || p.thought && role != chat.Assistant) {
+		return nil // Only the model thinks.
 	}
-	var err error
+	b := next(&d.blocks)
+	if err := d.fill(b, &p, v); err != nil {
+		return err
+	}
+	if signature := p.signature.Literal(); !signature.Empty() {
+		b.Origin, b.Signature = readSignature(signature)
+	}
+	return nil
+}
+
+// fill makes a block of a part, which is v.
+func (d *requestDecoder) fill(b *chat.Block, p *part, v tape.Value) error {
 	switch {
 	case p.call.Exists():
-		err = d.call(&b, p.call)
+		return d.call(b, p.call)
 	case p.response.Exists():
-		err = d.response(&b, p.response)
+		return d.response(b, p.response)
 	case p.inline.Exists():
-		err = inlineData(&b, p.inline, d.partPath(".inlineData"))
+		return inlineData(b, p.inline, d.inPart(".inlineData"))
 	case p.file.Exists():
-		err = fileData(&b, p.file, d.partPath(".fileData"))
+		return fileData(b, p.file, d.inPart(".fileData"))
 	case p.other.Exists():
 		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, format.Bounded(p.word, 64), v.Raw(), origin
 	case p.text.Exists() && p.text.Kind() != tape.String:
-		err = mustBe(d.partPath(".text"), "a string")
-	case !p.says():
-		return nil
-	case p.thought && role != chat.Assistant:
-		return nil // Only the model thinks.
+		return d.inPart(".text").mustBe("", "a string")
 	default:
-		p.speak(&b)
+		p.speak(b)
 	}
-	if b.Signature != nil {
-		b.Origin, b.Signature = readSignature(b.Signature)
+	return nil
+}
+
+// next adds an empty block to a list. Blocks are large, and the memory behind the
+// list was never used: it need not be written.
+func next(list *[]chat.Block) *chat.Block {
+	if n := len(*list); n < cap(*list) {
+		*list = (*list)[:n+1]
+	} else {
+		*list = append(*list, chat.Block{})
 	}
-	d.blocks = append(d.blocks, b)
-	return err
+	return &(*list)[len(*list)-1]
 }

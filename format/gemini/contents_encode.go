@@ -1,8 +1,8 @@
 package gemini
 
 import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
 // placeholder is the signature of calls that have none: the base64 text of
@@ -19,16 +19,16 @@ func (e *requestEncoder) contents() {
 		separator = ','
 		e.b.Str(`{"role":"user","parts":[{"text":"` + text + `"}]}`)
 	}
-	if len(e.turns) == 0 || e.turns[0].model {
+	if len(e.plan.Turns) == 0 || e.plan.Turns[0].Role == chat.Assistant {
 		filler(".")
 		e.approximate("messages (no user first)")
 	}
-	for i := range e.turns {
+	for i := range e.plan.Turns {
 		e.b.Byte(separator)
 		separator = ','
-		e.turn(&e.turns[i])
+		e.turn(&e.plan.Turns[i])
 	}
-	if n := len(e.turns); n > 0 && e.turns[n-1].model && e.to.Can.NoPrefill {
+	if n := len(e.plan.Turns); n > 0 && e.plan.Turns[n-1].Role == chat.Assistant && e.to.Can.NoPrefill {
 		filler("Continue.")
 		e.lost(chat.Loss{Path: "messages (no user last)", Reason: chat.Approximated, Meaning: true})
 	}
@@ -36,33 +36,33 @@ func (e *requestEncoder) contents() {
 }
 
 // turn writes one content.
-func (e *requestEncoder) turn(t *plannedTurn) {
-	if t.model {
+func (e *requestEncoder) turn(t *chat.PlannedTurn) {
+	if t.Role == chat.Assistant {
 		e.b.Str(`{"role":"model","parts":`)
 	} else {
 		e.b.Str(`{"role":"user","parts":`)
 	}
 	separator := byte('[')
-	for i := t.from; i < t.to; i++ {
+	for i := t.From; i < t.To; i++ {
 		e.b.Byte(separator)
 		separator = ','
-		e.piece(&e.pieces[i])
+		e.piece(&e.plan.Pieces[i])
 	}
 	e.b.Str("]}")
 }
 
 // piece writes a block in the form that was planned.
-func (e *requestEncoder) piece(p *piece) {
-	b := p.block
+func (e *requestEncoder) piece(p *chat.Piece) {
+	b := p.Block
 	e.uncached(b)
-	switch p.form {
-	case asSystem:
+	switch p.Form {
+	case chat.AsSystem:
 		e.b.Str(`{"text":"<system>`)
 		e.b.Raw(b.Text.Inner())
 		e.b.Str(`</system>"}`)
-	case asOrphan:
+	case chat.AsOrphan:
 		e.orphan(b)
-	case asMissing:
+	case chat.AsMissing:
 		e.beginResult(p)
 		e.b.Str(`,"response":{"output":"(no result)"}}}`)
 	default:
@@ -71,15 +71,15 @@ func (e *requestEncoder) piece(p *piece) {
 }
 
 // block writes a block as it is.
-func (e *requestEncoder) block(p *piece) {
-	b := p.block
+func (e *requestEncoder) block(p *chat.Piece) {
+	b := p.Block
 	switch b.Kind {
 	case chat.Text, chat.Refusal:
 		e.b.Str(`{"text":`)
-		e.b.Raw(orEmpty(b.Text))
+		e.b.Raw(b.Text.OrEmpty())
 	case chat.Thinking:
 		e.b.Str(`{"text":`)
-		e.b.Raw(orEmpty(b.Text))
+		e.b.Raw(b.Text.OrEmpty())
 		e.b.Str(`,"thought":true`)
 	case chat.ToolUse:
 		e.call(p)
@@ -96,22 +96,22 @@ func (e *requestEncoder) block(p *piece) {
 	case signature != nil:
 		e.field("thoughtSignature")
 		e.b.Raw(signature)
-	case p.placeholder:
+	case p.Form == asUnsigned:
 		e.b.Str(`,"thoughtSignature":"` + placeholder + `"`)
 	}
 	e.b.Byte('}')
 }
 
 // call writes a call of a function, without the end of its part.
-func (e *requestEncoder) call(p *piece) {
+func (e *requestEncoder) call(p *chat.Piece) {
 	e.b.Str(`{"functionCall":{"id":`)
-	e.b.Raw(p.id)
+	e.b.Raw(p.ID)
 	e.b.Str(`,"name":`)
-	e.b.Raw(p.name)
+	e.b.Raw(toolName(p.Block.Name))
 	e.b.Str(`,"args":`)
 	whole := true
 	e.b.Append(func(dst []byte) (out []byte) {
-		out, whole = appendArgs(dst, p.block.Arguments)
+		out, whole = appendArgs(dst, p.Block.Arguments)
 		return out
 	})
 	if !whole {
@@ -124,31 +124,7 @@ func (e *requestEncoder) call(p *piece) {
 // demands, on one line. What is no object is wrapped into one; whole is false
 // then.
 func appendArgs(dst []byte, a chat.Arguments) (out []byte, whole bool) {
-	switch {
-	case len(a.Object) > 0:
-		if a.Object[0] == '{' {
-			return appendLine(dst, a.Object), true
-		}
-		dst = append(dst, `{"_raw":`...)
-		dst = chat.AppendQuoted(dst, []byte(a.Object))
-		return append(dst, '}'), false
-	case a.Text.Blank():
-		return append(dst, "{}"...), true
-	}
 	from := len(dst)
-	dst = chat.AppendUnquoted(dst, a.Text)
-	if isObjectText(dst[from:]) {
-		return appendLine(dst[:from], dst[from:]), true
-	}
-	dst = append(dst[:from], `{"_raw":`...)
-	dst = append(dst, a.Text...)
-	return append(dst, '}'), false
-}
-
-// isObjectText says that text is a JSON object.
-func isObjectText(text []byte) bool {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
-	return t.Parse(text) == nil && t.Root().Kind() == tape.Object
+	dst, whole = format.AppendObject(dst, a)
+	return chat.AppendLine(dst[:from], dst[from:]), whole
 }

@@ -11,7 +11,7 @@ import (
 func (g GenerateContent) DecodeCountRequest(doc tape.Value) (*chat.Request, error) {
 	inner := doc
 	for key, value := range doc.Members {
-		if string(canonical(key)) == "generateContentRequest" && present(value) {
+		if string(canonical(key)) == "generateContentRequest" && value.Present() {
 			inner = value
 		}
 	}

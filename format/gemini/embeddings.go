@@ -45,13 +45,13 @@ func (Embeddings) DecodeEmbedRequest(doc tape.Value) (*format.EmbedRequest, erro
 	}
 	d := embedDecoder{r: &format.EmbedRequest{}}
 	requests := doc.Get("requests")
-	if !present(requests) {
+	if !requests.Present() {
 		return d.r, d.request(doc, "")
 	}
 	d.r.List = true
 	switch {
 	case requests.Kind() != tape.Array || requests.Len() == 0:
-		return nil, mustBe("requests", "an array with at least one request")
+		return nil, chat.MustBe("requests", "an array with at least one request")
 	case requests.Len() > maxBatch:
 		return nil, tooMany("requests")
 	}
@@ -60,7 +60,7 @@ func (Embeddings) DecodeEmbedRequest(doc tape.Value) (*format.EmbedRequest, erro
 		path := fmt.Sprintf("requests[%d]", i)
 		i++
 		if request.Kind() != tape.Object {
-			return nil, mustBe(path, "an object")
+			return nil, chat.MustBe(path, "an object")
 		}
 		if err := d.request(request, path+"."); err != nil {
 			return nil, err
@@ -88,10 +88,10 @@ func (d *embedDecoder) request(doc tape.Value, path string) error {
 	for key, value := range doc.Members {
 		field := string(canonical(key))
 		if seen[field] || len(seen) == maxExtra {
-			return twice(path + field)
+			return chat.Repeated(format.Bounded(path+field, 96))
 		}
 		seen[field] = true
-		if !present(value) {
+		if !value.Present() {
 			continue
 		}
 		switch field {
@@ -103,7 +103,7 @@ func (d *embedDecoder) request(doc tape.Value, path string) error {
 			}
 		case "outputDimensionality":
 			if n, ok := value.Int(); !ok || n < 1 {
-				return mustBe(path+field, "a whole number of at least 1")
+				return chat.MustBe(path+field, "a whole number of at least 1")
 			}
 			dimensions = chat.Number(value.Raw())
 		default:
@@ -113,7 +113,7 @@ func (d *embedDecoder) request(doc tape.Value, path string) error {
 		}
 	}
 	if text == nil {
-		return mustBe(path+"content", "a content with a text")
+		return chat.MustBe(path+"content", "a content with a text")
 	}
 	if len(d.r.Texts) > 0 && !bytes.Equal(dimensions, d.r.Dimensions) {
 		return chat.Invalid(path+"outputDimensionality", "the requests of a batch must agree in outputDimensionality for this model")
@@ -140,7 +140,7 @@ func contentText(v tape.Value, path string) (chat.Literal, error) {
 		}
 	}
 	if text.Empty() {
-		return nil, mustBe(path, "a content with a text")
+		return nil, chat.MustBe(path, "a content with a text")
 	}
 	return text, nil
 }
@@ -191,9 +191,8 @@ func (Embeddings) InspectVectors(body []byte) (chat.Usage, error) {
 	if bytes.Contains(body, []byte(`"values"`)) {
 		return chat.Usage{}, nil
 	}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(body); err != nil {
 		return chat.Usage{}, chat.BadAnswer("the upstream's answer is not JSON")
 	}
@@ -215,7 +214,7 @@ func (Embeddings) DecodeVectors(doc tape.Value, n int) (*format.Vectors, error) 
 	}
 	v := &format.Vectors{}
 	found := doc.Get("embedding")
-	if !present(found) {
+	if !found.Present() {
 		found = doc.Get("embeddings")
 	}
 	for element := range list(found).each {

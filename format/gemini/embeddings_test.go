@@ -7,11 +7,12 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestEmbeddingsGoldenRequests(t *testing.T) {
-	cases(t, "embeddings_request.json", func(t *testing.T, dir string, content []byte) {
-		r, err := Embeddings{}.DecodeEmbedRequest(parse(t, string(content)))
+	formattest.Cases(t, "embeddings_request.json", func(t *testing.T, dir string, content []byte) {
+		r, err := Embeddings{}.DecodeEmbedRequest(formattest.Parse(t, string(content)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -20,7 +21,7 @@ func TestEmbeddingsGoldenRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, dir, "upstream_request.golden.json", pretty(t, b.Bytes()))
+		formattest.Golden(t, dir, "upstream_request.golden.json", formattest.Pretty(t, b.Bytes()))
 		if len(report) != 2 || report[0].Path != "taskType" || report[1].Path != "title" {
 			t.Errorf("report %v", report)
 		}
@@ -28,8 +29,8 @@ func TestEmbeddingsGoldenRequests(t *testing.T) {
 }
 
 func TestEmbeddingsGoldenAnswers(t *testing.T) {
-	cases(t, "embeddings_answer.json", func(t *testing.T, dir string, content []byte) {
-		v, err := Embeddings{}.DecodeVectors(parse(t, string(content)), 2)
+	formattest.Cases(t, "embeddings_answer.json", func(t *testing.T, dir string, content []byte) {
+		v, err := Embeddings{}.DecodeVectors(formattest.Parse(t, string(content)), 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +49,7 @@ func TestEmbeddingsGoldenAnswers(t *testing.T) {
 
 // One text is a request and an answer of the other kind.
 func TestEmbeddingsOfOneText(t *testing.T) {
-	r, err := Embeddings{}.DecodeEmbedRequest(parse(t, `{"content":{"parts":{"text":"x"}}}`))
+	r, err := Embeddings{}.DecodeEmbedRequest(formattest.Parse(t, `{"content":{"parts":{"text":"x"}}}`))
 	if err != nil || r.List || len(r.Texts) != 1 {
 		t.Fatalf("decoded %+v, %v", r, err)
 	}
@@ -60,7 +61,7 @@ func TestEmbeddingsOfOneText(t *testing.T) {
 		t.Errorf("encoded %s, want %s", got, want)
 	}
 	const answer = `{"embedding":{"values":[0.5]}}`
-	v, err := Embeddings{}.DecodeVectors(parse(t, answer), 1)
+	v, err := Embeddings{}.DecodeVectors(formattest.Parse(t, answer), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func TestEmbeddingsRefused(t *testing.T) {
 		"no object":        {`[]`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Embeddings{}.DecodeEmbedRequest(parse(t, tc.doc))
+			_, err := Embeddings{}.DecodeEmbedRequest(formattest.Parse(t, tc.doc))
 			if e, ok := errors.AsType[*chat.Error](err); !ok || e.Param != tc.param || e.Kind != chat.ErrInvalidRequest {
 				t.Errorf("error is %+v, want one about %q", err, tc.param)
 			}
@@ -117,7 +118,7 @@ func TestEmbeddingsAnswersThatAreNone(t *testing.T) {
 		"no numbers":    `{"embeddings":[{"values":[1]},{"values":[]}]}`,
 		"no values":     `{"embeddings":[{"values":[1]},{}]}`,
 	} {
-		if v, err := (Embeddings{}).DecodeVectors(parse(t, doc), 2); err == nil {
+		if v, err := (Embeddings{}).DecodeVectors(formattest.Parse(t, doc), 2); err == nil {
 			t.Errorf("%s: decoded %+v", name, v)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -30,27 +31,27 @@ func FuzzEndpoints(f *testing.F) {
 		for _, codec := range []format.Renamer{Embeddings{}, GenerateContent{}} {
 			var b format.Body
 			codec.Rename(&b, root, `a"b`)
-			parse(t, string(b.Bytes()))
+			formattest.Parse(t, string(b.Bytes()))
 		}
 		if r, err := (Embeddings{}).DecodeEmbedRequest(root); err == nil {
 			var b format.Body
 			if _, err := (Embeddings{}).EncodeEmbedRequest(&b, r, "m"); err != nil {
 				t.Fatal(err)
 			}
-			again, err := Embeddings{}.DecodeEmbedRequest(parse(t, string(b.Bytes())))
+			again, err := Embeddings{}.DecodeEmbedRequest(formattest.Parse(t, string(b.Bytes())))
 			if err != nil || len(again.Texts) != len(r.Texts) || again.List != r.List {
 				t.Fatalf("%s became %s: %v", doc, b.Bytes(), err)
 			}
 		}
 		if v, err := (Embeddings{}).DecodeVectors(root, 1); err == nil {
 			if got, err := (Embeddings{}).EncodeVectors(nil, v, &format.EmbedRequest{List: true}, "m"); err == nil {
-				parse(t, string(got))
+				formattest.Parse(t, string(got))
 			}
 		}
 		if r, err := (GenerateContent{}).DecodeCountRequest(root); err == nil {
 			var b format.Body
 			if _, err := (GenerateContent{}).EncodeCountRequest(&b, r, chat.Target{Model: "m"}); err == nil {
-				parse(t, string(b.Bytes()))
+				formattest.Parse(t, string(b.Bytes()))
 			}
 		}
 	})

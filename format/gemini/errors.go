@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,41 +11,20 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// maxMessage is how much of a message is kept, in bytes.
-const maxMessage = 1 << 10
-
 // DecodeError implements format.ErrorCodec.
 func (GenerateContent) DecodeError(status int, header http.Header, body []byte) *chat.Error {
-	e := &chat.Error{}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
 	var d details
-	if err := t.Parse(body); err == nil {
-		d = readError(e, t.Root())
-	} else if text := bytes.TrimSpace(body); len(text) > 0 && text[0] != '<' {
-		e.Message = format.Bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
-	}
-	if e.Message == "" {
-		e.Message = strings.TrimSpace("the upstream answered with status " + strconv.Itoa(status) + " " + http.StatusText(status))
-	}
-	e.Status = status
-	e.Kind = errorKind(e, d)
-	if wait := format.RetryAfter(status, header); wait > 0 {
-		e.RetryAfter = wait
-	}
+	e := format.DecodeError(status, header, body, d.readError)
+	e.Kind = errorKind(e, &d)
 	return e
 }
 
 // errorIn reads an error that came with a success status: in an answer, or in a
 // chunk of a stream. Its code is the status it would have had.
 func errorIn(v tape.Value) *chat.Error {
-	e := &chat.Error{}
-	d := readError(e, v)
-	if e.Message == "" {
-		e.Message = "the upstream reported an error and did not say which"
-	}
-	e.Kind = errorKind(e, d)
+	var d details
+	e := format.ErrorIn(v, d.readError)
+	e.Kind = errorKind(e, &d)
 	return e
 }
 
@@ -57,37 +35,20 @@ type details struct {
 	daily  bool   // a quota of a day is used up
 }
 
-// readError reads the words of an error, also of one in an array, as streams
-// without alt=sse send it, and of what proxies write.
-func readError(e *chat.Error, v tape.Value) (d details) {
-	if v.Kind() == tape.Array {
-		for element := range v.Elements {
-			v = element
-			break
-		}
-	}
-	switch inner := v.Get("error"); inner.Kind() {
-	case tape.Object:
-		v = inner
-	case tape.String:
-		e.Message = format.Bounded(inner.Text(), maxMessage)
-	}
-	for _, name := range [...]string{"message", "detail", "msg"} {
-		if e.Message == "" {
-			e.Message = format.Bounded(v.Get(name).Text(), maxMessage)
-		}
-	}
-	e.Type = format.Bounded(v.Get("status").Text(), 128)
+// readError reads the words of an error. Streams without alt=sse send it in an
+// array.
+func (d *details) readError(e *chat.Error, v tape.Value) {
+	v = format.ReadErrorMessage(e, v)
+	e.Type = format.ErrorWord(v.Get("status"))
 	switch code := v.Get("code"); code.Kind() {
 	case tape.Number:
 		if n, ok := code.Int(); ok && n >= 400 && n <= 599 {
 			d.code = int(n)
 		}
 	case tape.String:
-		e.Code = format.Bounded(code.Text(), 128)
+		e.Code = format.ErrorWord(code)
 	}
 	d.read(e, v.Get("details"))
-	return d
 }
 
 // read reads the typed details of an error.
@@ -100,7 +61,7 @@ func (d *details) read(e *chat.Error, v tape.Value) {
 				e.RetryAfter = min(max(wait, 0), year)
 			}
 		case "ErrorInfo":
-			d.reason = format.Bounded(detail.Get("reason").Text(), 128)
+			d.reason = format.ErrorWord(detail.Get("reason"))
 		case "QuotaFailure":
 			for violation := range detail.Get("violations").Elements {
 				d.daily = d.daily || strings.Contains(violation.Get("quotaId").Text(), "PerDay")
@@ -108,7 +69,7 @@ func (d *details) read(e *chat.Error, v tape.Value) {
 		case "BadRequest":
 			for violation := range detail.Get("fieldViolations").Elements {
 				if e.Param == "" {
-					e.Param = format.Bounded(violation.Get("field").Text(), 128)
+					e.Param = format.ErrorWord(violation.Get("field"))
 				}
 			}
 		}
@@ -152,7 +113,7 @@ var phrases = []struct {
 
 // errorKind finds the meaning of an error: in its details and its message where
 // the status says too little, then in the HTTP status, then in Google's word.
-func errorKind(e *chat.Error, d details) chat.ErrorKind {
+func errorKind(e *chat.Error, d *details) chat.ErrorKind {
 	switch d.reason {
 	case "API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED":
 		return chat.ErrAuthentication
@@ -238,7 +199,7 @@ func appendError(dst []byte, e *chat.Error, w words) []byte {
 	dst = append(dst, `{"error":{"code":`...)
 	dst = strconv.AppendInt(dst, int64(w.code), 10)
 	dst = append(dst, `,"message":`...)
-	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, maxMessage))
+	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, format.MaxErrorMessage))
 	dst = append(dst, `,"status":"`...)
 	dst = append(dst, w.status...)
 	dst = append(dst, '"')

@@ -3,33 +3,17 @@ package gemini
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// seeds adds the files of that name below testdata.
-func seeds(f *testing.F, name string) {
-	found, err := filepath.Glob(filepath.Join("testdata", "*", name))
-	if err != nil || len(found) == 0 {
-		f.Fatalf("no %s: %v", name, err)
-	}
-	for _, path := range found {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(content)
-	}
-}
-
 // What is decoded can be encoded for either origin, within the rules of turns.
 func FuzzDecodeRequest(f *testing.F) {
-	seeds(f, "request.json")
+	formattest.Seeds(f, "request.json")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		var index tape.Tape
 		if index.Parse(content) != nil {
@@ -54,7 +38,7 @@ func FuzzDecodeRequest(f *testing.F) {
 					t.Fatalf("not JSON: %s", doc)
 				}
 				if from != origin {
-					checkTurns(t, parse(t, string(doc)))
+					checkTurns(t, formattest.Parse(t, string(doc)))
 				}
 			}
 		}
@@ -62,11 +46,11 @@ func FuzzDecodeRequest(f *testing.F) {
 }
 
 func FuzzDecodeResponse(f *testing.F) {
-	seeds(f, "upstream_response.json")
+	formattest.Seeds(f, "upstream_response.json")
 	f.Add([]byte(`[{"error":{"code":429,"message":"x","details":[{"@type":"x/google.rpc.RetryInfo","retryDelay":"1s"}]}}]`))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		e := GenerateContent{}.DecodeError(400, nil, content)
-		if e.Message == "" || len(e.Message) > maxMessage || e.RetryAfter < 0 {
+		if e.Message == "" || len(e.Message) > format.MaxErrorMessage || e.RetryAfter < 0 {
 			t.Fatalf("error %+v", e)
 		}
 		if _, body := (GenerateContent{}).EncodeError(nil, e); !json.Valid(body) {
@@ -97,16 +81,16 @@ func FuzzDecodeResponse(f *testing.F) {
 }
 
 func FuzzDecodeStream(f *testing.F) {
-	seeds(f, "upstream_stream.sse")
+	formattest.Seeds(f, "upstream_stream.sse")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		out := run(bytes.NewReader(content), GenerateContent{})
-		if bytes.Contains(out.client, []byte(`"finishReason":"`)) && !out.ended {
+		if bytes.Contains(out.Client, []byte(`"finishReason":"`)) && !out.Ended {
 			// The words may stand in a text, but then they are escaped.
-			t.Fatalf("a mark of success without an end: %s", out.client)
+			t.Fatalf("a mark of success without an end: %s", out.Client)
 		}
-		if out.ended {
-			checkEvents(t, out.events.String())
-			checkClient(t, out.client)
+		if out.Ended {
+			formattest.CheckEvents(t, out.Events.String())
+			checkClient(t, out.Client)
 		}
 	})
 }

@@ -9,10 +9,6 @@ package gemini
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"strings"
-	"sync"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -33,26 +29,10 @@ const origin = string(format.Gemini)
 // none is the number of nothing.
 const none = -1
 
-// tapes are for the small documents inside a request, such as the arguments of
-// a tool call.
-var tapes = sync.Pool{New: func() any { return new(tape.Tape) }}
-
-// present says that a value stands there and is not null: null means absent.
-func present(v tape.Value) bool { return v.Kind() > tape.Null }
-
-// unescaped is the value of a literal: a view if it has no escapes.
-func unescaped(l chat.Literal) []byte {
-	in := l.Inner()
-	if bytes.IndexByte(in, '\\') < 0 {
-		return in
-	}
-	return chat.AppendUnquoted(nil, l)
-}
-
 // canonical is the name of a member in camel case. Google's servers take all
 // names in snake case too, and some clients write them so.
 func canonical(key tape.Value) []byte {
-	in := unescaped(key.Literal())
+	in := key.Literal().Unescaped()
 	if bytes.IndexByte(in, '_') <= 0 {
 		return in
 	}
@@ -91,80 +71,15 @@ func length(v tape.Value) int {
 	return v.Len()
 }
 
-// sameText says that two literals have the same value.
-func sameText(a, b chat.Literal) bool {
-	return bytes.Equal(a, b) || bytes.Equal(unescaped(a), unescaped(b))
+// toolNames are the rules of names of tools.
+var toolNames = format.NameRules{
+	Max:    64,
+	Takes:  func(c byte) bool { return format.PlainCharacter(c) || c == '.' || c == ':' },
+	Starts: func(c byte) bool { return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' },
 }
 
-// orEmpty is the literal, or that of the empty string if it is absent.
-func orEmpty(l chat.Literal) chat.Literal {
-	if l == nil {
-		return chat.Literal(`""`)
-	}
-	return l
-}
-
-// digest returns n hexadecimal digits that depend on all of text.
-func digest(n int, text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])[:n]
-}
-
-// maxToolName is how long the name of a tool may be.
-const maxToolName = 64
-
-// legalName says that text is a name that the format takes.
-func legalName(text []byte) bool {
-	for i, c := range text {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
-		case i > 0 && ('0' <= c && c <= '9' || c == '-' || c == '.' || c == ':'):
-		default:
-			return false
-		}
-	}
-	return len(text) > 0 && len(text) <= maxToolName
-}
-
-// toolName returns the name under which a tool is sent. It depends on the name
-// alone, so that all places that mention it agree, and different names stay
-// different.
-func toolName(l chat.Literal) chat.Literal {
-	if legalName(l.Inner()) {
-		return l
-	}
-	text := unescaped(l)
-	if legalName(text) {
-		return chat.Quote(string(text))
-	}
-	const digits = 8
-	var b strings.Builder
-	if len(text) == 0 || !legalName(text[:1]) {
-		b.WriteByte('_')
-	}
-	for _, c := range text[:min(len(text), maxToolName-digits-2)] {
-		if !legalName([]byte{'_', c}) {
-			c = '_'
-		}
-		b.WriteByte(c)
-	}
-	b.WriteByte('_')
-	b.WriteString(digest(digits, text))
-	return chat.Quote(b.String())
-}
-
-// appendLine appends raw JSON on one line, as an event's data wants it. Line
-// breaks stand between its tokens only.
-func appendLine(dst, raw []byte) []byte {
-	from := len(dst)
-	dst = append(dst, raw...)
-	for i, c := range dst[from:] {
-		if c == '\n' || c == '\r' {
-			dst[from+i] = ' '
-		}
-	}
-	return dst
-}
+// toolName returns the name under which a tool is sent.
+func toolName(l chat.Literal) chat.Literal { return toolNames.Fit(l) }
 
 // interfaces that must be satisfied
 var _ format.Chat = GenerateContent{}

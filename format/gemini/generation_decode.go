@@ -12,12 +12,12 @@ import (
 // generation reads what shapes the answer.
 func (d *requestDecoder) generation(config tape.Value) error {
 	var mime, jsonSchema, ownSchema tape.Value
-	err := members(config, "generationConfig", func(word string, v tape.Value) error {
-		switch word {
+	err := at("generationConfig").members(config, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "maxOutputTokens":
 			// 0 is the default of protobuf: not set.
 			if n, ok := v.Int(); !ok || n < 0 {
-				return mustBe("generationConfig.maxOutputTokens", "a whole number of at least 1")
+				return chat.MustBe("generationConfig.maxOutputTokens", "a whole number of at least 1")
 			} else if n > 0 {
 				d.r.MaxTokens = chat.Number(v.Raw())
 			}
@@ -40,7 +40,7 @@ func (d *requestDecoder) generation(config tape.Value) error {
 			return number(&d.r.TopLogprobs, word, v)
 		case "responseLogprobs":
 			if v.Kind() != tape.True && v.Kind() != tape.False {
-				return mustBe("generationConfig.responseLogprobs", "true or false")
+				return chat.MustBe("generationConfig.responseLogprobs", "true or false")
 			}
 			d.r.Logprobs = chat.BoolOf(v.Bool())
 			return nil
@@ -71,11 +71,11 @@ func (d *requestDecoder) generation(config tape.Value) error {
 }
 
 // number reads a field of generationConfig that is a number.
-func number(at *chat.Number, word string, v tape.Value) error {
+func number(into *chat.Number, word []byte, v tape.Value) error {
 	if v.Kind() != tape.Number {
-		return mustBe("generationConfig."+word, "a number")
+		return chat.MustBe("generationConfig."+string(word), "a number")
 	}
-	*at = chat.Number(v.Raw())
+	*into = chat.Number(v.Raw())
 	return nil
 }
 
@@ -83,11 +83,11 @@ func number(at *chat.Number, word string, v tape.Value) error {
 func (d *requestDecoder) stop(v tape.Value) error {
 	const field = "generationConfig.stopSequences"
 	if v.Kind() != tape.Array || v.Len() > maxStop {
-		return mustBe(field, fmt.Sprintf("an array of at most %d strings", maxStop))
+		return chat.MustBe(field, fmt.Sprintf("an array of at most %d strings", maxStop))
 	}
 	for element := range v.Elements {
 		if element.Kind() != tape.String {
-			return mustBe(field, "an array of strings")
+			return chat.MustBe(field, "an array of strings")
 		}
 		d.r.Stop = append(d.r.Stop, element.Literal())
 	}
@@ -99,8 +99,8 @@ func (d *requestDecoder) stop(v tape.Value) error {
 func (d *requestDecoder) thinking(config tape.Value) error {
 	const path = "generationConfig.thinkingConfig"
 	r := &d.r.Reasoning
-	return members(config, path, func(word string, v tape.Value) error {
-		switch word {
+	return at(path).members(config, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "includeThoughts":
 			if v.Bool() {
 				r.Summary = "summarized"
@@ -109,7 +109,7 @@ func (d *requestDecoder) thinking(config tape.Value) error {
 			n, ok := v.Int()
 			switch {
 			case !ok || n < -1:
-				return mustBe(path+".thinkingBudget", "a whole number, or -1")
+				return chat.MustBe(path+".thinkingBudget", "a whole number, or -1")
 			case n == 0:
 				r.State = chat.ReasoningOff
 			default:
@@ -121,7 +121,7 @@ func (d *requestDecoder) thinking(config tape.Value) error {
 				r.State, r.Effort = chat.ReasoningOn, level
 			case "thinking_level_unspecified":
 			default:
-				return mustBe(path+".thinkingLevel", "MINIMAL, LOW, MEDIUM or HIGH")
+				return chat.MustBe(path+".thinkingLevel", "MINIMAL, LOW, MEDIUM or HIGH")
 			}
 		default:
 			d.unknown(path+".", config, word, v)
@@ -134,7 +134,7 @@ func (d *requestDecoder) thinking(config tape.Value) error {
 func (d *requestDecoder) output(mime, jsonSchema, ownSchema tape.Value) error {
 	switch {
 	case mime.Exists() && mime.Kind() != tape.String:
-		return mustBe("generationConfig.responseMimeType", "a string")
+		return chat.MustBe("generationConfig.responseMimeType", "a string")
 	case mime.Is("application/json"), !mime.Exists() || mime.Is(""):
 	case mime.Is("text/plain"):
 		return nil
@@ -150,7 +150,7 @@ func (d *requestDecoder) output(mime, jsonSchema, ownSchema tape.Value) error {
 	case jsonSchema.Kind() == tape.Object:
 		*out = chat.Output{Kind: chat.OutputJSONSchema, Schema: jsonSchema.Raw()}
 	case jsonSchema.Exists():
-		return mustBe("generationConfig.responseJsonSchema", "an object")
+		return chat.MustBe("generationConfig.responseJsonSchema", "an object")
 	case ownSchema.Exists():
 		converted, err := standard("generationConfig.responseSchema", ownSchema)
 		if err != nil {
@@ -166,7 +166,7 @@ func (d *requestDecoder) output(mime, jsonSchema, ownSchema tape.Value) error {
 // standard returns the JSON Schema of one of Gemini's.
 func standard(path string, v tape.Value) (chat.Raw, error) {
 	if v.Kind() != tape.Object {
-		return nil, mustBe(path, "an object")
+		return nil, chat.MustBe(path, "an object")
 	}
 	out, err := schema.AppendJSON(nil, v)
 	if err != nil {

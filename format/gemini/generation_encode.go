@@ -39,12 +39,14 @@ func (e *requestEncoder) generation() {
 			e.drop("seed")
 		}
 	}
-	if n, ok := r.N.Int(); ok && n != 1 {
+	switch n, ok := r.N.Int(); {
+	case !ok || n == 1:
+	case e.own:
 		e.raw("candidateCount", r.N)
-		if !e.own {
-			// The neutral form has one answer: the client gets the first one.
-			e.lost(chat.Loss{Path: "n", Reason: chat.Approximated, Meaning: true})
-		}
+	default:
+		// The neutral form has one answer: nobody would see the others, though they
+		// would be paid for.
+		e.lose("n")
 	}
 	if r.Logprobs == chat.True {
 		e.config("responseLogprobs")

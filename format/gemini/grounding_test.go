@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // citations lists the citations of an answer's blocks.
@@ -32,7 +33,7 @@ func TestDecodeGrounding(t *testing.T) {
 		{"of another type", `{"text":"abc"}`, `[]`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, err := GenerateContent{}.DecodeResponse(parse(t, `{"candidates":[{"content":{"parts":[`+tc.parts+`]},"finishReason":"STOP","groundingMetadata":`+tc.metadata+`}]}`))
+			r, err := GenerateContent{}.DecodeResponse(formattest.Parse(t, `{"candidates":[{"content":{"parts":[`+tc.parts+`]},"finishReason":"STOP","groundingMetadata":`+tc.metadata+`}]}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +86,7 @@ func TestCitationsAreBounded(t *testing.T) {
 		fmt.Fprintf(&supports, `,{"segment":{"endIndex":1},"groundingChunkIndices":[%d]}`, i)
 	}
 	doc := `{"candidates":[{"content":{"parts":[{"text":"abc"}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[` + chunks.String()[1:] + `],"groundingSupports":[` + supports.String()[1:] + `]}}]}`
-	r, err := GenerateContent{}.DecodeResponse(parse(t, doc))
+	r, err := GenerateContent{}.DecodeResponse(formattest.Parse(t, doc))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func separator(n int) byte {
 // appendToken appends a token of Gemini's, without the end of its object.
 func appendToken(dst []byte, v tape.Value) []byte {
 	dst = append(dst, `{"token":`...)
-	dst = append(dst, orEmpty(v.Get("token").Literal())...)
+	dst = append(dst, v.Get("token").Literal().OrEmpty()...)
 	dst = append(dst, `,"logprob":`...)
 	dst = appendNumber(dst, member(v, "logProbability"))
 	return append(dst, `,"bytes":null`...)
@@ -82,9 +82,8 @@ func appendLogprobs(dst []byte, raw chat.Raw) []byte {
 	if len(raw) == 0 {
 		return dst
 	}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if t.Parse(raw) != nil || t.Root().Len() == 0 || t.Root().Kind() != tape.Array {
 		return dst
 	}
@@ -116,7 +115,7 @@ func appendLogprobs(dst []byte, raw chat.Raw) []byte {
 // appendCandidate appends a token of OpenAI's as one of Gemini's.
 func appendCandidate(dst []byte, v tape.Value) []byte {
 	dst = append(dst, `{"token":`...)
-	dst = append(dst, orEmpty(v.Get("token").Literal())...)
+	dst = append(dst, v.Get("token").Literal().OrEmpty()...)
 	dst = append(dst, `,"logProbability":`...)
 	dst = appendNumber(dst, v.Get("logprob"))
 	return append(dst, '}')

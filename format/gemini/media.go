@@ -4,17 +4,18 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
 // inlineData reads bytes that stand in the request.
-func inlineData(b *chat.Block, v tape.Value, path string) error {
+func inlineData(b *chat.Block, v tape.Value, p place) error {
 	s := &b.Source
 	s.Kind = chat.SourceBase64
 	var data, mime tape.Value
-	err := members(v, path, func(word string, v tape.Value) error {
-		switch word {
+	err := p.members(v, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "mimeType":
 			mime = v
 		case "data":
@@ -28,14 +29,14 @@ func inlineData(b *chat.Block, v tape.Value, path string) error {
 		return err
 	}
 	if data.Literal().Empty() {
-		return mustBe(path+".data", "base64 text")
+		return p.mustBe(".data", "base64 text")
 	}
 	if s.Data = base64Text(data.Literal()); s.Data == nil {
-		return mustBe(path+".data", "base64 text")
+		return p.mustBe(".data", "base64 text")
 	}
-	s.MediaType = sniff(strings.ToLower(mime.Text()), s.Data)
+	s.MediaType = format.MediaType(strings.ToLower(mime.Text()), s.Data)
 	if s.MediaType == "" {
-		return mustBe(path+".mimeType", "a media type")
+		return p.mustBe(".mimeType", "a media type")
 	}
 	b.Kind = kindOf(s.MediaType)
 	return nil
@@ -43,14 +44,14 @@ func inlineData(b *chat.Block, v tape.Value, path string) error {
 
 // fileData reads where bytes are that stand elsewhere. Files of Google's own are
 // known to Google only.
-func fileData(b *chat.Block, v tape.Value, path string) error {
+func fileData(b *chat.Block, v tape.Value, p place) error {
 	s := &b.Source
-	err := members(v, path, func(word string, v tape.Value) error {
-		switch word {
+	err := p.members(v, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "mimeType":
 			s.MediaType = strings.ToLower(v.Text())
 		case "fileUri":
-			s.Data = unescaped(v.Literal())
+			s.Data = v.Literal().Unescaped()
 		case "displayName":
 			b.Filename = v.Literal()
 		}
@@ -60,7 +61,7 @@ func fileData(b *chat.Block, v tape.Value, path string) error {
 		return err
 	}
 	if len(s.Data) == 0 {
-		return mustBe(path+".fileUri", "a URI")
+		return p.mustBe(".fileUri", "a URI")
 	}
 	s.Kind = chat.SourceURL
 	switch {
@@ -134,59 +135,28 @@ func mimeOfName(uri []byte) string {
 	return extensions[strings.ToLower(string(uri[dot+1:]))]
 }
 
-// base64Text returns the text between the quotes in the standard alphabet: a
-// view, unless it has escapes or is written in the alphabet for URLs, which
-// Google's servers take too. nil if it is no base64 text.
+// base64Text returns the base64 text of a literal in the standard alphabet: a view,
+// unless it has escapes or is written in the alphabet for URLs, which Google's
+// servers take too. nil if it is no base64 text.
 func base64Text(l chat.Literal) []byte {
-	data := l.Inner()
-	if bytes.IndexByte(data, '\\') < 0 && bytes.IndexByte(data, '-') < 0 && bytes.IndexByte(data, '_') < 0 {
+	data, ok := format.Base64Text(l)
+	if !ok || bytes.IndexByte(data, '-') < 0 && bytes.IndexByte(data, '_') < 0 {
 		return data
 	}
-	kept := chat.AppendUnquoted(make([]byte, 0, len(data)), l)
-	n := 0
-	for _, c := range kept {
-		switch {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '+', c == '/', c == '=':
-		case c == '-':
+	kept := make([]byte, 0, len(data)+2)
+	for _, c := range data {
+		switch c {
+		case '-':
 			c = '+'
-		case c == '_':
+		case '_':
 			c = '/'
-		case c == '\r', c == '\n', c == ' ', c == '\t':
+		case ' ':
 			continue
-		default:
-			return nil
 		}
-		kept[n] = c
-		n++
+		kept = append(kept, c)
 	}
-	for n%4 != 0 && n > 0 && len(kept) > 0 {
-		kept = append(kept[:n], '=')
-		n++
+	for len(kept)%4 != 0 {
+		kept = append(kept, '=')
 	}
-	return kept[:n]
-}
-
-// magic are the first characters of files in base64.
-var magic = []struct{ prefix, mime string }{
-	{"iVBORw0KGgo", "image/png"},
-	{"/9j/", "image/jpeg"},
-	{"R0lGOD", "image/gif"},
-	{"JVBERi", "application/pdf"},
-}
-
-// sniff corrects the media type of an image or a PDF after its first bytes:
-// clients often get it wrong.
-func sniff(mime string, data []byte) string {
-	if mime != "" && !strings.HasPrefix(mime, "image/") && mime != "application/pdf" {
-		return mime
-	}
-	for _, m := range magic {
-		if bytes.HasPrefix(data, []byte(m.prefix)) {
-			return m.mime
-		}
-	}
-	if mime == "image/jpg" {
-		return "image/jpeg"
-	}
-	return mime
+	return kept
 }

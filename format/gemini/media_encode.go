@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
@@ -45,12 +46,12 @@ func (e *requestEncoder) medium(b *chat.Block) {
 		e.fileURI(s)
 	case chat.SourceURL:
 		if !e.own && !isGoogles(s.Data) && !isYouTube(s.Data) {
-			e.refuse("messages", "this model takes no "+kindNames[b.Kind]+" by URL: its upstream speaks the Gemini format, which knows only the gs:// URIs of Cloud Storage, files of the Files API and films at YouTube; send the content itself as base64 data instead")
+			e.refuse("messages", "this model takes no "+b.Kind.String()+" by URL: its upstream speaks the Gemini format, which knows only the gs:// URIs of Cloud Storage, files of the Files API and films at YouTube; send the content itself as base64 data instead")
 			return
 		}
 		e.fileURI(s)
 	default:
-		e.unsendable("content of type " + kindNames[b.Kind] + " without a source")
+		e.unsendable("content of type " + b.Kind.String() + " without a source")
 	}
 }
 
@@ -71,7 +72,7 @@ func (e *requestEncoder) fileURI(s *chat.Source) {
 
 // mimeOf is the media type of bytes in a request: Gemini wants one.
 func mimeOf(b *chat.Block) string {
-	if mime := sniff(strings.ToLower(b.Source.MediaType), b.Source.Data); mime != "" {
+	if mime := format.MediaType(strings.ToLower(b.Source.MediaType), b.Source.Data); mime != "" {
 		return mime
 	}
 	if mime := mimeOfName(bytes.Trim(b.Filename, `"`)); mime != "" {

@@ -79,7 +79,7 @@ func (p *partialCall) piece(v tape.Value) error {
 		switch other := member(v, name); {
 		case name == "nullValue" && other.Exists():
 			kind, value = argOther, []byte("null")
-		case present(other):
+		case other.Present():
 			kind, value = argOther, other.Raw()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestPartialArgs(t *testing.T) {
@@ -42,7 +43,7 @@ func TestPartialArgs(t *testing.T) {
 			var p partialCall
 			var err error
 			for _, piece := range tc.pieces {
-				if err = p.take(parse(t, `{"partialArgs":[`+piece+`]}`)); err != nil {
+				if err = p.take(formattest.Parse(t, `{"partialArgs":[`+piece+`]}`)); err != nil {
 					break
 				}
 			}
@@ -64,7 +65,7 @@ func TestPartialArgsAreBounded(t *testing.T) {
 	var many partialCall
 	var err error
 	for i := 0; err == nil && i <= maxArgNodes; i++ {
-		err = many.take(parse(t, fmt.Sprintf(`{"partialArgs":[{"jsonPath":"$.a%d.b","numberValue":1}]}`, i)))
+		err = many.take(formattest.Parse(t, fmt.Sprintf(`{"partialArgs":[{"jsonPath":"$.a%d.b","numberValue":1}]}`, i)))
 	}
 	if err == nil {
 		t.Error("a call has any number of arguments")
@@ -72,7 +73,7 @@ func TestPartialArgsAreBounded(t *testing.T) {
 	var large partialCall
 	text := `{"partialArgs":[{"jsonPath":"$.a","stringValue":"` + strings.Repeat("x", maxHeld/4) + `"}]}`
 	for i := 0; err == nil && i < 5; i++ {
-		err = large.take(parse(t, text))
+		err = large.take(formattest.Parse(t, text))
 	}
 	if err == nil {
 		t.Error("a call is as large as it likes")

@@ -11,94 +11,16 @@ import (
 // content that follows it: one for each call, in their order. The contents of a
 // request are first planned, so that the writing is straight.
 
-// form is how a block is written.
-type form uint8
-
-const (
-	// asIs is the block in the format's own words.
-	asIs form = iota
-	// asSystem is a text of the system's in the middle of a conversation.
-	asSystem
-	// asOrphan is the result of a call that is not in the conversation: a text.
-	asOrphan
-	// asMissing is the result that the call in block has not got.
-	asMissing
-)
-
-// piece is a block that is to be written.
-type piece struct {
-	block *chat.Block
-	// id and name are those of the call, also in its result.
-	id, name chat.Literal
-	form     form
-	// placeholder says that a call stands where the model demands a signature
-	// and has none.
-	placeholder bool
-}
-
-// plannedTurn is pieces[from:to] of a plan.
-type plannedTurn struct {
-	model    bool
-	from, to int
-}
-
-// plan is the conversation as it will be written.
-type plan struct {
-	pieces []piece
-	turns  []plannedTurn
-	made   int // how many ids were made up
-
-	// The calls of the latest answer, as numbers of pieces, and their results.
-	calls   []int
-	results []*chat.Block
-	index   map[string]int // by id
-}
+// asUnsigned is a call that stands where the model demands a signature, and that
+// has none.
+const asUnsigned = chat.OtherForms
 
 // planTurns plans the conversation.
 func (e *requestEncoder) planTurns() {
-	turns := e.r.Turns
-	blocks := 1
-	for i := range turns {
-		blocks += len(turns[i].Blocks)
-	}
-	e.pieces = make([]piece, 0, blocks)
-	e.turns = make([]plannedTurn, 0, len(turns)+1)
-	for i := 0; i < len(turns); {
-		answers := e.answers(&turns[i])
-		end := i + 1
-		for end < len(turns) && (e.answers(&turns[end]) == answers || e.vanishes(&turns[end])) {
-			end++
-		}
-		if answers {
-			e.planAnswers(turns[i:end])
-		} else {
-			e.planQuestions(turns[i:end])
-		}
-		i = end
-	}
-	e.planQuestions(nil) // The results of calls in the very last answer.
+	e.plan.Make(e.r.Turns, &chat.PlanRules{Keeps: e.keeps, Kept: e.kept, LeftOut: e.leaveOut, Questions: e.planQuestions})
 	if e.to.Can.CallSignatures {
 		e.planSignatures()
 	}
-}
-
-// answers says that a turn is an answer of the model's.
-func (e *requestEncoder) answers(t *chat.Turn) bool {
-	return t.Role == chat.Assistant && !e.vanishes(t)
-}
-
-// vanishes says that nothing of an answer will be written, so that the turns
-// beside it are neighbours.
-func (e *requestEncoder) vanishes(t *chat.Turn) bool {
-	if t.Role != chat.Assistant {
-		return false
-	}
-	for i := range t.Blocks {
-		if e.keeps(&t.Blocks[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 // keeps says that a block of an answer will be written.
@@ -108,8 +30,6 @@ func (e *requestEncoder) keeps(b *chat.Block) bool {
 		return !b.Text.Empty() || ownSignature(b) != nil
 	case chat.Thinking:
 		return b.Origin == origin && (!b.Text.Empty() || !b.Signature.Empty())
-	case chat.ToolUse:
-		return true
 	case chat.Image, chat.Audio, chat.Video, chat.Document:
 		return b.Source.Kind == chat.SourceBase64
 	case chat.Opaque:
@@ -128,30 +48,14 @@ func ownSignature(b *chat.Block) chat.Literal {
 	return b.Signature
 }
 
-// planAnswers plans neighbouring answers as one turn.
-func (e *requestEncoder) planAnswers(turns []chat.Turn) {
-	from := len(e.pieces)
-	for t := range turns {
-		blocks := turns[t].Blocks
-		for i := range blocks {
-			b := &blocks[i]
-			if !e.keeps(b) {
-				e.leaveOut(b)
-				continue
-			}
-			p := piece{block: b}
-			if b.Kind == chat.ToolUse {
-				p.id, p.name = b.ID, toolName(b.Name)
-				if p.id.Empty() {
-					e.made++
-					p.id = chat.Quote("call_" + strconv.Itoa(e.made))
-				}
-				e.calls = append(e.calls, len(e.pieces))
-			}
-			e.pieces = append(e.pieces, p)
-		}
+// kept returns the id under which a call is sent: one that is made up if it has
+// none.
+func (e *requestEncoder) kept(b *chat.Block) chat.Literal {
+	if b.Kind != chat.ToolUse || !b.ID.Empty() {
+		return b.ID
 	}
-	e.closeTurn(true, from)
+	e.made++
+	return chat.Quote("call_" + strconv.Itoa(e.made))
 }
 
 // leaveOut reports a block of an answer that is not written.
@@ -163,14 +67,14 @@ func (e *requestEncoder) leaveOut(b *chat.Block) {
 	case chat.Opaque:
 		e.drop("assistant." + b.Type)
 	default:
-		e.lose("assistant." + kindNames[b.Kind])
+		e.lose("assistant." + b.Kind.String())
 	}
 }
 
 // planQuestions plans what stands between two answers as one turn: the results
 // of the calls first, in their order, then all the rest.
 func (e *requestEncoder) planQuestions(turns []chat.Turn) {
-	from := len(e.pieces)
+	from := len(e.plan.Pieces)
 	e.planResults(turns)
 	for t := range turns {
 		blocks := turns[t].Blocks
@@ -185,28 +89,12 @@ func (e *requestEncoder) planQuestions(turns []chat.Turn) {
 			}
 		}
 	}
-	e.closeTurn(false, from)
-	e.calls, e.results = e.calls[:0], e.results[:0]
-	clear(e.index)
-}
-
-// closeTurn makes the pieces from a number on a turn, or part of the last one if
-// that has the same role.
-func (e *requestEncoder) closeTurn(model bool, from int) {
-	to := len(e.pieces)
-	if from == to {
-		return
-	}
-	if last := len(e.turns) - 1; last >= 0 && e.turns[last].model == model {
-		e.turns[last].to = to
-		return
-	}
-	e.turns = append(e.turns, plannedTurn{model: model, from: from, to: to})
+	e.plan.CloseTurn(chat.User, from)
 }
 
 // planUser plans a block of the user's.
 func (e *requestEncoder) planUser(b *chat.Block) {
-	p := piece{block: b}
+	form := chat.AsIs
 	switch b.Kind {
 	case chat.Text, chat.Refusal:
 		if b.Text.Empty() {
@@ -214,36 +102,31 @@ func (e *requestEncoder) planUser(b *chat.Block) {
 		}
 	case chat.Image, chat.Document, chat.Audio, chat.Video:
 	case chat.ToolResult:
-		if e.taken(b) {
+		if e.plan.Answers(b) {
 			return
 		}
 		e.approximate("tool_result (without a call)")
-		p.form = asOrphan
+		form = chat.AsOrphan
 	case chat.Opaque:
 		if !e.own {
-			e.unsendable("content of type " + kindOrType(b))
+			e.unsendable("content of type " + b.TypeName())
 			return
 		}
 	default:
-		e.unsendable("content of type " + kindOrType(b))
+		e.unsendable("content of type " + b.TypeName())
 		return
 	}
-	e.pieces = append(e.pieces, p)
+	e.plan.Add(b, form)
 }
 
 // planSystem plans instructions in the middle of the conversation.
 func (e *requestEncoder) planSystem(b *chat.Block) {
 	switch {
 	case b.Kind != chat.Text:
-		e.drop("system." + kindOrType(b))
+		e.drop("system." + b.TypeName())
 	case !b.Text.Empty():
-		e.pieces = append(e.pieces, piece{block: b, form: asSystem})
+		e.plan.Add(b, chat.AsSystem)
 	}
-}
-
-// isResult says that a piece answers a call.
-func (p *piece) isResult() bool {
-	return p.form == asMissing || p.form == asIs && p.block.Kind == chat.ToolResult
 }
 
 // planSignatures marks the first call of each step of the current turn, if it
@@ -251,34 +134,21 @@ func (p *piece) isResult() bool {
 // with the last content of the user's that holds no results; each answer behind
 // it is a step.
 func (e *requestEncoder) planSignatures() {
-	for i := len(e.turns) - 1; i >= 0; i-- {
-		t := e.turns[i]
-		if !t.model {
-			if !e.pieces[t.from].isResult() {
+	for i := len(e.plan.Turns) - 1; i >= 0; i-- {
+		t := e.plan.Turns[i]
+		if t.Role != chat.Assistant {
+			if !e.plan.Pieces[t.From].IsResult() {
 				return
 			}
 			continue
 		}
-		for n := t.from; n < t.to; n++ {
-			if p := &e.pieces[n]; p.block.Kind == chat.ToolUse {
-				p.placeholder = ownSignature(p.block) == nil
+		for n := t.From; n < t.To; n++ {
+			if p := &e.plan.Pieces[n]; p.Block.Kind == chat.ToolUse {
+				if ownSignature(p.Block) == nil {
+					p.Form = asUnsigned
+				}
 				break
 			}
 		}
 	}
-}
-
-// kindNames are the kinds of blocks as messages call them.
-var kindNames = map[chat.BlockKind]string{
-	chat.Text: "text", chat.Image: "image", chat.Document: "document", chat.Audio: "audio", chat.Video: "video",
-	chat.Thinking: "thinking", chat.RedactedThinking: "redacted_thinking", chat.ToolUse: "tool_use",
-	chat.ToolResult: "tool_result", chat.Refusal: "refusal", chat.Opaque: "unknown",
-}
-
-// kindOrType is the name of a block's kind, or of its type in its own format.
-func kindOrType(b *chat.Block) string {
-	if b.Kind == chat.Opaque {
-		return b.Type
-	}
-	return kindNames[b.Kind]
 }

@@ -4,76 +4,30 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
-// planResults plans the results of the latest calls. Of several for one call the
-// last one counts. Results without an id belong to the calls without one, in
-// their order.
+// planResults plans the results of the latest calls. For models that take images
+// in the user's own words only, those in results stand behind all results, each of
+// them named.
 func (e *requestEncoder) planResults(turns []chat.Turn) {
-	if len(e.calls) == 0 {
+	from := len(e.plan.Pieces)
+	e.plan.AddResults(turns, e.lost)
+	if e.to.Can.ResultParts {
 		return
 	}
-	e.results = append(e.results[:0], make([]*chat.Block, len(e.calls))...)
-	if e.index == nil {
-		e.index = make(map[string]int, len(e.calls))
-	}
-	for i, call := range e.calls {
-		if id := e.pieces[call].block.ID; !id.Empty() {
-			e.index[string(unescaped(id))] = i
+	for i := from; i < len(e.plan.Pieces); i++ {
+		if p := e.plan.Pieces[i]; p.IsResult() && p.Form == chat.AsIs {
+			e.planAttachments(&p)
 		}
-	}
-	nameless := 0
-	for t := range turns {
-		blocks := turns[t].Blocks
-		for i := range blocks {
-			b := &blocks[i]
-			if b.Kind != chat.ToolResult {
-				continue
-			}
-			call := e.findCall(b.ID)
-			if b.ID.Empty() {
-				for nameless < len(e.calls) && !e.pieces[e.calls[nameless]].block.ID.Empty() {
-					nameless++
-				}
-				if call = none; nameless < len(e.calls) {
-					call = nameless
-					nameless++
-				}
-			}
-			if call == none {
-				continue
-			}
-			if e.results[call] != nil {
-				e.drop("tool_result (repeated)")
-			}
-			e.results[call] = b
-		}
-	}
-	for i, result := range e.results {
-		call := e.pieces[e.calls[i]]
-		p := piece{block: result, id: call.id, name: call.name}
-		if result == nil {
-			e.approximate("tool_use (without a result)")
-			p.block, p.form = call.block, asMissing
-		}
-		e.pieces = append(e.pieces, p)
-	}
-	if !e.to.Can.ResultParts {
-		e.planAttachments()
 	}
 }
 
-// planAttachments plans the images in results for models that take them in the
-// user's own words only: behind all results, each of them named.
-func (e *requestEncoder) planAttachments() {
-	for i, result := range e.results {
-		if result == nil {
-			continue
-		}
-		for c := range result.Content {
-			if b := &result.Content[c]; isMedium(b) {
-				text := "[content of the result of tool call " + e.pieces[e.calls[i]].id.String() + "]"
-				e.pieces = append(e.pieces, piece{block: &chat.Block{Kind: chat.Text, Text: chat.Quote(text)}}, piece{block: b})
-				e.approximate("tool_result.content." + kindNames[b.Kind])
-			}
+// planAttachments plans the images in a result.
+func (e *requestEncoder) planAttachments(result *chat.Piece) {
+	for i := range result.Block.Content {
+		if b := &result.Block.Content[i]; isMedium(b) {
+			text := "[content of the result of tool call " + result.ID.String() + "]"
+			e.plan.Add(&chat.Block{Kind: chat.Text, Text: chat.Quote(text)}, chat.AsIs)
+			e.plan.Add(b, chat.AsIs)
+			e.approximate("tool_result.content." + b.Kind.String())
 		}
 	}
 }
@@ -86,25 +40,4 @@ func isMedium(b *chat.Block) bool {
 	default:
 		return false
 	}
-}
-
-// findCall returns which of the latest calls has an id; none if none has.
-func (e *requestEncoder) findCall(id chat.Literal) int {
-	if i, ok := e.index[string(unescaped(id))]; ok && !id.Empty() {
-		return i
-	}
-	return none
-}
-
-// taken says that a result has been planned as that of a call.
-func (e *requestEncoder) taken(b *chat.Block) bool {
-	if !b.ID.Empty() {
-		return e.findCall(b.ID) != none
-	}
-	for _, r := range e.results {
-		if r == b {
-			return true
-		}
-	}
-	return false
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestRename(t *testing.T) {
@@ -22,7 +23,7 @@ func TestRename(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var b format.Body
-			tc.codec.Rename(&b, parse(t, tc.doc), "b")
+			tc.codec.Rename(&b, formattest.Parse(t, tc.doc), "b")
 			if got := string(b.Bytes()); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}

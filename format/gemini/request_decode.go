@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -44,32 +45,22 @@ type requestDecoder struct {
 
 // request reads all fields.
 func (d *requestDecoder) request(doc tape.Value) error {
-	seen := map[string]bool{}
-	for key, value := range doc.Members {
-		field := string(canonical(key))
-		if seen[field] {
-			return twice(field)
-		}
-		if len(seen) == maxExtra {
-			return chat.Invalid("", fmt.Sprintf("a request has at most %d fields", maxExtra))
-		}
-		seen[field] = true
-		if !present(value) {
-			continue
-		}
-		if err := d.field(doc, field, value); err != nil {
-			return err
-		}
+	if doc.Len() > maxExtra {
+		return chat.Invalid("", fmt.Sprintf("a request has at most %d fields", maxExtra))
+	}
+	err := at("").members(doc, func(word []byte, v tape.Value) error { return d.field(doc, word, v) })
+	if err != nil {
+		return err
 	}
 	if !d.contents {
-		return mustBe("contents", "an array with at least one content")
+		return chat.MustBe("contents", "an array with at least one content")
 	}
 	return nil
 }
 
 // field reads a field of the request, which is doc.
-func (d *requestDecoder) field(doc tape.Value, field string, v tape.Value) error {
-	switch field {
+func (d *requestDecoder) field(doc tape.Value, field []byte, v tape.Value) error {
+	switch string(field) {
 	case "contents":
 		return d.readContents(v)
 	case "systemInstruction":
@@ -86,7 +77,7 @@ func (d *requestDecoder) field(doc tape.Value, field string, v tape.Value) error
 		// The path says it; some clients repeat it.
 		return nil
 	case "cachedContent", "safetySettings", "labels", "store":
-		d.extra(field, v)
+		d.extra(string(field), v)
 		return nil
 	default:
 		d.unknown("", doc, field, v)
@@ -97,10 +88,10 @@ func (d *requestDecoder) field(doc tape.Value, field string, v tape.Value) error
 // unknown keeps a member of an object that this package knows nothing about, by
 // the name that the client gave it: it is the client that is told of its loss.
 // word is that name in camel case, below the path of the object with its dot.
-func (d *requestDecoder) unknown(below string, object tape.Value, word string, v tape.Value) {
+func (d *requestDecoder) unknown(below string, object tape.Value, word []byte, v tape.Value) {
 	for key := range object.Members {
-		if string(canonical(key)) == word {
-			d.extra(below+string(unescaped(key.Literal())), v)
+		if bytes.Equal(canonical(key), word) {
+			d.extra(below+string(key.Literal().Unescaped()), v)
 			return
 		}
 	}
@@ -120,45 +111,6 @@ func (d *requestDecoder) extra(path string, v tape.Value) {
 	d.r.Extra = append(d.r.Extra, chat.Field{Name: path, Value: v.Raw()})
 }
 
-// mustBe is the error of a field that has a wrong value.
-func mustBe(field, what string) *chat.Error {
-	return chat.Invalid(field, "the field "+field+" must be "+what)
-}
-
-// twice is the error of a field that is repeated.
-func twice(field string) *chat.Error {
-	return chat.Invalid(format.Bounded(field, 96), "the field "+format.Bounded(field, 96)+" stands twice in the request")
-}
-
-// members calls f for the members of an object that are not null, by their names
-// in camel case. A name that is repeated is refused.
-func members(v tape.Value, path string, f func(word string, v tape.Value) error) error {
-	if v.Kind() != tape.Object {
-		return mustBe(path, "an object")
-	}
-	if v.Len() > maxExtra {
-		return mustBe(path, fmt.Sprintf("an object of at most %d members", maxExtra))
-	}
-	var seen [8]string
-	names := seen[:0]
-	for key, value := range v.Members {
-		word := string(canonical(key))
-		for _, n := range names {
-			if n == word {
-				return twice(path + "." + word)
-			}
-		}
-		names = append(names, word)
-		if !present(value) {
-			continue
-		}
-		if err := f(word, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // serviceTier reads how the provider is to treat the request.
 func (d *requestDecoder) serviceTier(v tape.Value) error {
 	switch strings.ToLower(v.Text()) {
@@ -170,7 +122,7 @@ func (d *requestDecoder) serviceTier(v tape.Value) error {
 		d.r.ServiceTier = chat.Literal(`"priority"`)
 	case "unspecified", "":
 	default:
-		return mustBe("serviceTier", "flex, standard or priority")
+		return chat.MustBe("serviceTier", "flex, standard or priority")
 	}
 	return nil
 }

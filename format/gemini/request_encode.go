@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -13,6 +12,8 @@ import (
 // is wanted are not in the body: they belong into the path.
 func (GenerateContent) EncodeRequest(b *format.Body, r *chat.Request, to chat.Target) (chat.Report, error) {
 	e := requestEncoder{b: b, r: r, to: to, own: r.Format == origin}
+	e.plan = chat.TakePlan()
+	defer e.plan.Release()
 	e.planTurns()
 	if e.err != nil {
 		return e.report, e.err
@@ -44,7 +45,8 @@ type requestEncoder struct {
 	// schemas is what the conversions of schemas may still cost.
 	schemas schema.Budget
 
-	plan
+	plan *chat.Plan
+	made int // how many ids of calls were made up
 }
 
 // field begins a member of the request that is not its first.
@@ -72,16 +74,8 @@ func (e *requestEncoder) approximate(path string) {
 	e.lost(chat.Loss{Path: path, Reason: chat.Approximated})
 }
 
-// maxReport bounds the report; what changes the meaning is always told.
-const maxReport = 64
-
 // lost reports a loss, once.
-func (e *requestEncoder) lost(l chat.Loss) {
-	if len(e.report) >= maxReport && !l.Meaning || slices.Contains(e.report, l) {
-		return
-	}
-	e.report = append(e.report, l)
-}
+func (e *requestEncoder) lost(l chat.Loss) { e.report.Add(l) }
 
 // refuse ends the encoding.
 func (e *requestEncoder) refuse(param, message string) {
@@ -102,7 +96,7 @@ func (e *requestEncoder) system() {
 		b := &e.r.System[i]
 		switch {
 		case b.Kind != chat.Text:
-			e.drop("system." + kindOrType(b))
+			e.drop("system." + b.TypeName())
 			continue
 		case b.Text.Empty():
 			continue
@@ -134,12 +128,12 @@ func (e *requestEncoder) uncached(b *chat.Block) {
 // has no place for.
 func (e *requestEncoder) identity() {
 	r := e.r
-	switch tier := string(unescaped(r.ServiceTier)); tier {
+	switch tier := string(r.ServiceTier.Unescaped()); tier {
 	case "", "auto":
 	case "flex", "priority":
 		e.field("serviceTier")
 		e.b.Str(`"` + tier + `"`)
-	case "default":
+	case "default", "standard_only": // OpenAI, Anthropic
 		e.field("serviceTier")
 		e.b.Str(`"standard"`)
 	case "fast", "ultrafast":

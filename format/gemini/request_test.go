@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/anthropic"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"
 )
 
@@ -38,7 +39,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"deep schema", `{` + hi + `,"tools":[{"functionDeclarations":[{"name":"f","parameters":` + strings.Repeat(`{"items":`, 90) + `{}` + strings.Repeat(`}`, 90) + `}]}]}`, "tools[].functionDeclarations[0].parameters"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := GenerateContent{}.DecodeRequest(parse(t, tc.doc))
+			_, err := GenerateContent{}.DecodeRequest(formattest.Parse(t, tc.doc))
 			var e *chat.Error
 			if !errors.As(err, &e) || e.Kind != chat.ErrInvalidRequest || e.Param != tc.param || e.Message == "" {
 				t.Errorf("got %+v, want an error about %q", e, tc.param)
@@ -96,7 +97,7 @@ func TestEncodeThinking(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			doc, _ := encode(t, &chat.Request{Turns: said(chat.User, "x"), Reasoning: tc.r}, target(tc.model))
-			got := parse(t, string(doc)).Get("generationConfig").Get("thinkingConfig").Raw()
+			got := formattest.Parse(t, string(doc)).Get("generationConfig").Get("thinkingConfig").Raw()
 			if string(got) != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
@@ -140,7 +141,7 @@ func TestEncodeRequestReports(t *testing.T) {
 		lost        string
 	}{
 		{"six stop sequences", "m", chat.Request{Stop: []chat.Literal{q("1"), q("2"), q("3"), q("4"), q("5"), q("6")}}, `"stopSequences":["1","2","3","4","5"]`, "stop unsupported!"},
-		{"several answers", "m", chat.Request{N: chat.Number("2")}, `"candidateCount":2`, "n approximated!"},
+		{"several answers", "m", chat.Request{N: chat.Number("2")}, ``, "n unsupported!"},
 		{"newer models take no sampling", "gemini-3.6-flash", chat.Request{Temperature: chat.Number("1"), FrequencyPenalty: chat.Number("1")}, `]}]}`, "temperature unsupported\nfrequency_penalty unsupported"},
 		{"cached content elsewhere", "m", chat.Request{Extra: []chat.Field{{Name: "web_search_options", Value: chat.Raw(`{}`)}, {Name: "x", Value: chat.Raw(`1`)}}}, ``, "web_search_options unsupported!\nx unsupported"},
 		{"allowed tools", "m", chat.Request{Tools: []chat.Tool{{Name: q("a")}, {Name: q("b")}}, ToolChoice: chat.ToolChoice{Mode: chat.ToolAllowed, Names: []chat.Literal{q("b")}}}, `{"mode":"VALIDATED","allowedFunctionNames":["b"]}`, ""},
@@ -159,7 +160,7 @@ func TestEncodeRequestReports(t *testing.T) {
 			if !bytes.Contains(doc, []byte(tc.want)) {
 				t.Errorf("%s\nwant in it %s", doc, tc.want)
 			}
-			if got := strings.TrimSpace(paths(report)); got != tc.lost {
+			if got := strings.TrimSpace(formattest.Losses(report)); got != tc.lost {
 				t.Errorf("lost %q, want %q", got, tc.lost)
 			}
 		})
@@ -171,7 +172,7 @@ func TestEncodePrefill(t *testing.T) {
 	for model, want := range map[string]int{"gemini-3.6-pro": 3, "gemini-3.5-flash-lite": 3, "gemini-3.5-flash": 2, "gemini-2.5-pro": 2, "m": 2} {
 		r := chat.Request{Turns: append(said(chat.User, "x"), said(chat.Assistant, "y")...)}
 		doc, _ := encode(t, &r, target(model))
-		if got := parse(t, string(doc)).Get("contents").Len(); got != want {
+		if got := formattest.Parse(t, string(doc)).Get("contents").Len(); got != want {
 			t.Errorf("%s: %d contents, want %d", model, got, want)
 		}
 	}
@@ -182,7 +183,7 @@ func TestToolNames(t *testing.T) {
 		"a.b:c-d_1": "a.b:c-d_1", "1a": "_1a_", "ä": "_", "": "__", strings.Repeat("x", 65): strings.Repeat("x", 54) + "_",
 	} {
 		got := toolName(chat.Quote(name)).String()
-		if !legalName([]byte(got)) || !strings.HasPrefix(got, want) {
+		if !toolNames.Allow([]byte(got)) || !strings.HasPrefix(got, want) {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
@@ -201,7 +202,7 @@ func TestForeignUpstreams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parse(t, string(b.Bytes()))
+		formattest.Parse(t, string(b.Bytes()))
 		for _, l := range report {
 			if l.Meaning || strings.Contains(l.Path, "without a result") {
 				t.Errorf("%T lost %v", to, l)
@@ -236,10 +237,10 @@ func TestEncodeServerTools(t *testing.T) {
 			to := target("gemini-3-flash")
 			to.ServerTools = tc.enabled
 			doc, report := encode(t, &r, to)
-			if got := string(parse(t, string(doc)).Get("tools").Raw()); got != tc.want {
+			if got := string(formattest.Parse(t, string(doc)).Get("tools").Raw()); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
-			if got := strings.TrimSpace(paths(report)); got != tc.lost {
+			if got := strings.TrimSpace(formattest.Losses(report)); got != tc.lost {
 				t.Errorf("lost %q, want %q", got, tc.lost)
 			}
 		})

@@ -73,23 +73,11 @@ func reasonOf(candidate tape.Value) tape.Value {
 	return candidate.Get("finish_reason")
 }
 
-// isFailure says that the error member of an answer tells an error.
-func isFailure(v tape.Value) bool {
-	switch v.Kind() {
-	case tape.Object:
-		return v.Len() > 0
-	case tape.String:
-		return !v.Is("")
-	default:
-		return false
-	}
-}
-
 // readAnswer finds the members of an answer and checks that it is one.
 func readAnswer(doc tape.Value) (answer, error) {
 	a := membersOf(doc)
 	switch {
-	case isFailure(a.failure):
+	case format.IsFailure(a.failure):
 		return a, errorIn(doc)
 	case a.candidates.Kind() != tape.Array && a.feedback.Kind() != tape.Object && a.usage.Kind() != tape.Object:
 		return a, chat.BadAnswer("the upstream's answer is no response of Gemini's: it has no candidates")
@@ -247,5 +235,5 @@ func madeID(answer []byte, number int) chat.Literal {
 		return chat.Quote("call_" + rand.Text()[:24])
 	}
 	seed := append(make([]byte, 0, len(answer)+8), answer...)
-	return chat.Quote("call_" + digest(24, strconv.AppendInt(seed, int64(number), 10)))
+	return chat.Quote("call_" + format.Digest(24, strconv.AppendInt(seed, int64(number), 10)))
 }

@@ -93,13 +93,13 @@ func appendPart(dst []byte, b *chat.Block, x *chat.Exchange, thoughts bool, repo
 			return dst
 		}
 		dst = append(dst, `{"text":`...)
-		dst = append(dst, orEmpty(b.Text)...)
+		dst = append(dst, b.Text.OrEmpty()...)
 	case chat.Thinking:
 		if !thoughts || b.Text.Empty() && signature == nil {
 			return dst
 		}
 		dst = append(dst, `{"text":`...)
-		dst = append(dst, orEmpty(b.Text)...)
+		dst = append(dst, b.Text.OrEmpty()...)
 		dst = append(dst, `,"thought":true`...)
 	case chat.ToolUse:
 		dst = appendCall(dst, b.ID, b.Name, x)
@@ -116,9 +116,9 @@ func appendPart(dst []byte, b *chat.Block, x *chat.Exchange, thoughts bool, repo
 			report.Drop("content." + b.Type)
 			return dst
 		}
-		return appendLine(dst, b.Raw)
+		return chat.AppendLine(dst, b.Raw)
 	default:
-		report.Lose("content." + kindNames[b.Kind])
+		report.Lose("content." + b.Kind.String())
 		return dst
 	}
 	if signature != nil {
@@ -138,6 +138,6 @@ func appendCall(dst []byte, id, name chat.Literal, x *chat.Exchange) []byte {
 		dst = append(dst, ',')
 	}
 	dst = append(dst, `"name":`...)
-	dst = append(dst, orEmpty(x.Names.Original(name))...)
+	dst = append(dst, x.Names.Original(name).OrEmpty()...)
 	return append(dst, `,"args":`...)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestDecodeResponseReports(t *testing.T) {
@@ -14,11 +15,11 @@ func TestDecodeResponseReports(t *testing.T) {
 		{"malformed call", `{"candidates":[{"content":{},"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"Malformed function call: print("}]}`, "finishReason MALFORMED_FUNCTION_CALL: Malformed function call: print( approximated"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, err := GenerateContent{}.DecodeResponse(parse(t, tc.doc))
+			r, err := GenerateContent{}.DecodeResponse(formattest.Parse(t, tc.doc))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.TrimSpace(paths(r.Lost)); got != tc.lost {
+			if got := strings.TrimSpace(formattest.Losses(r.Lost)); got != tc.lost {
 				t.Errorf("lost %q, want %q", got, tc.lost)
 			}
 		})
@@ -41,7 +42,7 @@ func TestDecodeStops(t *testing.T) {
 		{``, `"SOMETHING_NEW"`, chat.StopOther},
 		{``, `7`, chat.StopEnd},
 	} {
-		r, err := GenerateContent{}.DecodeResponse(parse(t, `{"candidates":[{"content":{"parts":[`+tc.parts+`]},"finish_reason":`+tc.reason+`}]}`))
+		r, err := GenerateContent{}.DecodeResponse(formattest.Parse(t, `{"candidates":[{"content":{"parts":[`+tc.parts+`]},"finish_reason":`+tc.reason+`}]}`))
 		if err != nil || r.Stop.Reason != tc.want {
 			t.Errorf("%s %s: %+v, %v; want %d", tc.parts, tc.reason, r, err, tc.want)
 		}
@@ -52,7 +53,7 @@ func TestDecodeStops(t *testing.T) {
 func TestLogprobs(t *testing.T) {
 	const theirs = `{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP","logprobsResult":{"chosenCandidates":[{"token":"H","logProbability":-0.5},{"token":"i"}],"topCandidates":[{"candidates":[{"token":"H","logProbability":-0.5},{"token":"h","logProbability":-1e-3}]}]}}]}`
 	const ours = `[{"token":"H","logprob":-0.5,"bytes":null,"top_logprobs":[{"token":"H","logprob":-0.5,"bytes":null},{"token":"h","logprob":-1e-3,"bytes":null}]},{"token":"i","logprob":0,"bytes":null,"top_logprobs":[]}]`
-	r, err := GenerateContent{}.DecodeResponse(parse(t, theirs))
+	r, err := GenerateContent{}.DecodeResponse(formattest.Parse(t, theirs))
 	if err != nil || string(r.Blocks[0].Logprobs) != ours {
 		t.Fatalf("got %s, %v", r.Blocks[0].Logprobs, err)
 	}

@@ -1,20 +1,21 @@
 package gemini
 
 import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
 // beginResult writes the result of a call up to what it holds.
-func (e *requestEncoder) beginResult(p *piece) {
+func (e *requestEncoder) beginResult(p *chat.Piece) {
 	e.b.Str(`{"functionResponse":{"id":`)
-	e.b.Raw(p.id)
+	e.b.Raw(p.ID)
 	e.b.Str(`,"name":`)
-	e.b.Raw(p.name)
+	e.b.Raw(toolName(p.Call.Name))
 }
 
 // result writes the result of a call.
-func (e *requestEncoder) result(p *piece) {
-	b := p.block
+func (e *requestEncoder) result(p *chat.Piece) {
+	b := p.Block
 	e.beginResult(p)
 	e.field("response")
 	e.response(b)
@@ -47,7 +48,7 @@ func (e *requestEncoder) object(text chat.Literal) (ok bool) {
 	e.b.Append(func(dst []byte) []byte {
 		from := len(dst)
 		dst = chat.AppendUnquoted(dst, text)
-		if ok = isObjectText(dst[from:]); !ok {
+		if ok = format.IsObject(dst[from:]); !ok {
 			return dst[:from]
 		}
 		return dst
@@ -87,7 +88,7 @@ func (e *requestEncoder) texts(b *chat.Block) (out []chat.Literal) {
 			out = append(out, documentText(inner))
 		case isMedium(inner):
 		default:
-			e.unsendable("a tool result with content of type " + kindOrType(inner))
+			e.unsendable("a tool result with content of type " + inner.TypeName())
 		}
 	}
 	return out

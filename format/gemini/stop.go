@@ -11,7 +11,7 @@ import (
 // What the provider says about an unusual end stands behind its word.
 func stopOf(reason, message tape.Value, tools bool) chat.Stop {
 	s := chat.Stop{Reason: chat.StopOther}
-	switch string(unescaped(reason.Literal())) {
+	switch string(reason.Literal().Unescaped()) {
 	case "STOP", "":
 		s.Reason = chat.StopEnd
 		if tools {

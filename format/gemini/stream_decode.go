@@ -105,12 +105,12 @@ func isDone(data []byte) bool { return string(bytes.TrimSpace(data)) == "[DONE]"
 // failureOf returns the error that an event tells; nil if it tells none.
 func failureOf(root tape.Value, a *answer) *chat.Error {
 	for element := range root.Elements {
-		if isFailure(element.Get("error")) {
+		if format.IsFailure(element.Get("error")) {
 			return errorIn(element)
 		}
 		break
 	}
-	if isFailure(a.failure) {
+	if format.IsFailure(a.failure) {
 		return errorIn(root)
 	}
 	return nil

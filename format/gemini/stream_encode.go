@@ -214,7 +214,7 @@ func (e *streamEncoder) blockStop(dst []byte, i int) []byte {
 	b.complete = true
 	var signature chat.Literal
 	if len(b.signature) > 0 {
-		signature = shownSignature(quoted(b.signature), b.maker)
+		signature = shownSignature(chat.QuoteEscaped(b.signature), b.maker)
 	}
 	for n := range b.citations {
 		e.sources.add(&b.citations[n], &b.measure, textAt{base: b.base})
@@ -243,18 +243,10 @@ func (e *streamEncoder) call(dst []byte, b *heldBlock) []byte {
 	dst = appendCall(begin(dst), b.id, b.name, e.x)
 	var a chat.Arguments
 	if len(b.args) > 0 {
-		a.Text = quoted(b.args)
+		a.Text = chat.QuoteEscaped(b.args)
 	}
 	dst, _ = appendArgs(dst, a)
 	return append(dst, '}')
-}
-
-// quoted puts quotes around text that is escaped already.
-func quoted(escaped []byte) chat.Literal {
-	l := make(chat.Literal, 0, len(escaped)+2)
-	l = append(l, '"')
-	l = append(l, escaped...)
-	return append(l, '"')
 }
 
 // closeAll ends all blocks: the content is complete.

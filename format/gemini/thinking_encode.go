@@ -49,7 +49,7 @@ func (e *requestEncoder) thinkingLevel() bool {
 		effort = "none"
 	}
 	if budget, ok := r.Budget.Int(); ok && effort == "" {
-		if effort = effortOf(budget); effort != "" {
+		if effort = capability.EffortOf(budget); effort != "" {
 			e.approximate("reasoning")
 		}
 	}
@@ -130,22 +130,6 @@ func budgetWithin(can *capability.Model, n int64) int64 {
 		n = min(n, int64(can.BudgetMax))
 	}
 	return n
-}
-
-// effortOf is the effort of a budget; empty if that is the model's to decide.
-func effortOf(budget int64) string {
-	switch {
-	case budget < 0:
-		return ""
-	case budget == 0:
-		return "none"
-	case budget <= 1024:
-		return "low"
-	case budget <= 8192:
-		return "medium"
-	default:
-		return "high"
-	}
 }
 
 // showsThoughts says that the client wants to see what the model thinks. Clients

@@ -2,7 +2,6 @@ package gemini
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -17,20 +16,30 @@ func (d *requestDecoder) tools(v tape.Value) error {
 		return tooManyTools()
 	}
 	if v.Kind() < tape.Array {
-		return mustBe("tools", "an array")
+		return chat.MustBe("tools", "an array")
 	}
+	d.makeTools(v)
 	for element := range list(v).each {
-		err := members(element, "tools[]", func(word string, v tape.Value) error {
-			if word == "functionDeclarations" {
+		err := at("tools[]").members(element, func(word []byte, v tape.Value) error {
+			if string(word) == "functionDeclarations" {
 				return d.functions(v)
 			}
-			return d.addTool(chat.Tool{Type: format.Bounded(word, 64), Raw: v.Raw(), Server: serverTools[word]})
+			return d.addTool(chat.Tool{Type: format.Bounded(string(word), 64), Raw: v.Raw(), Server: serverTools[string(word)]})
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// makeTools makes room for the tools.
+func (d *requestDecoder) makeTools(v tape.Value) {
+	n := 0
+	for element := range list(v).each {
+		n += max(element.Get("functionDeclarations").Len(), 1)
+	}
+	d.r.Tools = d.r.MakeTools(min(n, maxTools))
 }
 
 // serverTools are the tools of the server that other formats have too, by name.
@@ -58,7 +67,7 @@ func (d *requestDecoder) addTool(t chat.Tool) error {
 // functions reads declarations of functions.
 func (d *requestDecoder) functions(v tape.Value) error {
 	if v.Kind() < tape.Array {
-		return mustBe("tools[].functionDeclarations", "an array")
+		return chat.MustBe("tools[].functionDeclarations", "an array")
 	}
 	for element := range list(v).each {
 		if err := d.function(element); err != nil {
@@ -70,21 +79,21 @@ func (d *requestDecoder) functions(v tape.Value) error {
 
 // function reads the declaration of a function.
 func (d *requestDecoder) function(declaration tape.Value) error {
-	path := "tools[].functionDeclarations[" + strconv.Itoa(len(d.r.Tools)) + "]"
+	p := place{field: "tools[].functionDeclarations", number: len(d.r.Tools), part: none}
 	var t chat.Tool
 	var own tape.Value
-	err := members(declaration, path, func(word string, v tape.Value) error {
-		switch word {
+	err := p.members(declaration, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "name":
 			t.Name = v.Literal()
 		case "description":
 			if v.Kind() != tape.String {
-				return mustBe(path+".description", "a string")
+				return p.mustBe(".description", "a string")
 			}
 			t.Description = v.Literal()
 		case "parametersJsonSchema":
 			if v.Kind() != tape.Object {
-				return mustBe(path+".parametersJsonSchema", "an object: a JSON Schema")
+				return p.mustBe(".parametersJsonSchema", "an object: a JSON Schema")
 			}
 			t.Schema = v.Raw()
 		case "parameters":
@@ -98,10 +107,10 @@ func (d *requestDecoder) function(declaration tape.Value) error {
 	case err != nil:
 		return err
 	case t.Name.Empty():
-		return mustBe(path+".name", "a string with the function's name")
+		return p.mustBe(".name", "a string with the function's name")
 	}
 	if t.Schema == nil && own.Exists() {
-		if t.Schema, err = standard(path+".parameters", own); err != nil {
+		if t.Schema, err = standard(p.String()+".parameters", own); err != nil {
 			return err
 		}
 	}
@@ -110,8 +119,8 @@ func (d *requestDecoder) function(declaration tape.Value) error {
 
 // toolConfig reads which functions may or must be called.
 func (d *requestDecoder) toolConfig(config tape.Value) error {
-	return members(config, "toolConfig", func(word string, v tape.Value) error {
-		if word == "functionCallingConfig" {
+	return at("toolConfig").members(config, func(word []byte, v tape.Value) error {
+		if string(word) == "functionCallingConfig" {
 			return d.calling(v)
 		}
 		d.unknown("toolConfig.", config, word, v)
@@ -124,8 +133,8 @@ func (d *requestDecoder) calling(config tape.Value) error {
 	const path = "toolConfig.functionCallingConfig"
 	var mode, allowed tape.Value
 	var names []chat.Literal
-	err := members(config, path, func(word string, v tape.Value) error {
-		switch word {
+	err := at(path).members(config, func(word []byte, v tape.Value) error {
+		switch string(word) {
 		case "mode":
 			mode = v
 		case "allowedFunctionNames":
@@ -139,11 +148,11 @@ func (d *requestDecoder) calling(config tape.Value) error {
 		return err
 	}
 	if allowed.Exists() && allowed.Kind() != tape.Array || allowed.Len() > maxTools {
-		return mustBe(path+".allowedFunctionNames", "an array of names")
+		return chat.MustBe(path+".allowedFunctionNames", "an array of names")
 	}
 	for element := range allowed.Elements {
 		if element.Literal().Empty() {
-			return mustBe(path+".allowedFunctionNames", "an array of names")
+			return chat.MustBe(path+".allowedFunctionNames", "an array of names")
 		}
 		names = append(names, element.Literal())
 	}
@@ -166,7 +175,7 @@ func (d *requestDecoder) calling(config tape.Value) error {
 		d.extra(path+".mode", mode)
 	case word == "MODE_UNSPECIFIED", !mode.Exists():
 	default:
-		return mustBe(path+".mode", "AUTO, ANY, NONE or VALIDATED")
+		return chat.MustBe(path+".mode", "AUTO, ANY, NONE or VALIDATED")
 	}
 	return nil
 }

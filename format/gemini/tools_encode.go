@@ -102,9 +102,8 @@ func (e *requestEncoder) parameters(raw chat.Raw) {
 	if raw == nil {
 		return
 	}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if t.Parse(raw) != nil || t.Root().Kind() != tape.Object {
 		e.drop("tools[].parameters")
 		return
@@ -177,7 +176,7 @@ func (e *requestEncoder) choice() (mode string, names []chat.Literal) {
 	known := make(map[string]bool)
 	for i := range e.r.Tools {
 		if t := &e.r.Tools[i]; t.Type == "" {
-			known[string(unescaped(t.Name))] = true
+			known[string(t.Name.Unescaped())] = true
 		}
 	}
 	forced := c.Mode == chat.ToolAny || c.Mode == chat.ToolNamed || c.Mode == chat.ToolAllowed
@@ -188,7 +187,7 @@ func (e *requestEncoder) choice() (mode string, names []chat.Literal) {
 		return "", nil
 	}
 	for _, n := range c.Names {
-		if known[string(unescaped(n))] {
+		if known[string(n.Unescaped())] {
 			names = append(names, n)
 		}
 	}
@@ -225,9 +224,8 @@ func (e *requestEncoder) choice() (mode string, names []chat.Literal) {
 
 // ownSchema writes a JSON Schema as one of Gemini's.
 func (e *requestEncoder) ownSchema(raw chat.Raw, param string) {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(raw); err != nil {
 		e.refuse(param, "a JSON Schema is not valid JSON")
 		return

@@ -1,37 +1,17 @@
 package openai
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// history is the conversation of an agent of about 100 KB, with 20 tools.
-func history() string {
-	var b strings.Builder
-	b.WriteString(`{"model":"writer","stream":true,"max_tokens":4096,"messages":[{"role":"system","content":"` + strings.Repeat("You are careful. ", 300) + `"}`)
-	for i := range 30 {
-		fmt.Fprintf(&b, `,{"role":"user","content":"Step %d: look at the \"next\" file and tell me.\n"}`, i)
-		fmt.Fprintf(&b, `,{"role":"assistant","content":"Reading it.","tool_calls":[{"id":"call_%d","type":"function","function":{"name":"read_file","arguments":"{\"path\":\"/src/file_%d.go\",\"limit\":%d}"}}]}`, i, i, i)
-		fmt.Fprintf(&b, `,{"role":"tool","tool_call_id":"call_%d","content":"%s"}`, i, strings.Repeat(`func main() {\n\tfmt.Println(\"hello\")\n}\n`, 55))
-	}
-	b.WriteString(`],"tools":[`)
-	for i := range 20 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"type":"function","function":{"name":"tool_%d","description":"%s","parameters":{"type":"object","properties":{"path":{"type":"string","description":"The path"},"limit":{"type":"integer"}},"required":["path"]}}}`, i, strings.Repeat("Does something useful. ", 25))
-	}
-	b.WriteString(`]}`)
-	return b.String()
-}
-
 func BenchmarkDecodeRequest(b *testing.B) {
-	doc := parse(b, history())
+	doc := formattest.Parse(b, formattest.AgentHistory())
 	b.SetBytes(int64(doc.End()))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -42,7 +22,7 @@ func BenchmarkDecodeRequest(b *testing.B) {
 }
 
 func BenchmarkEncodeRequest(b *testing.B) {
-	r, err := Chat{}.DecodeRequest(parse(b, history()))
+	r, err := Chat{}.DecodeRequest(formattest.Parse(b, formattest.AgentHistory()))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -68,7 +48,7 @@ func BenchmarkEncodeRequest(b *testing.B) {
 
 // BenchmarkTranslateRequest is what a request costs: tape, decode, encode.
 func BenchmarkTranslateRequest(b *testing.B) {
-	for name, doc := range map[string]string{"1KB": withMessages(`{"role":"user","content":"` + strings.Repeat("x", 900) + `"}`), "100KB": history()} {
+	for name, doc := range map[string]string{"1KB": withMessages(`{"role":"user","content":"` + strings.Repeat("x", 900) + `"}`), "100KB": formattest.AgentHistory()} {
 		b.Run(name, func(b *testing.B) {
 			content := []byte(doc)
 			var index tape.Tape
@@ -111,7 +91,7 @@ func BenchmarkTranslateResponse(b *testing.B) {
 }
 
 func BenchmarkInspectResponse(b *testing.B) {
-	doc := parse(b, `{"id":"chatcmpl-1","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":9,"total_tokens":18}}`)
+	doc := formattest.Parse(b, `{"id":"chatcmpl-1","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":9,"total_tokens":18}}`)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := (Chat{}).InspectResponse(doc); err != nil {

@@ -3,6 +3,7 @@ package openai
 import (
 	"strconv"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -54,13 +55,13 @@ func (d *answerDecoder) text(kind chat.BlockKind, l chat.Literal) {
 
 // message reads the whole message.
 func (d *answerDecoder) message(v tape.Value) error {
-	calls := member(v, "tool_calls")
+	calls := v.Member("tool_calls")
 	d.r.Blocks = make([]chat.Block, 0, 2+min(calls.Len(), 64))
 	d.reasoning(v)
-	d.content(member(v, "content"))
-	d.audio(member(v, "audio"))
-	d.citations(member(v, "annotations"))
-	if refusal := member(v, "refusal").Literal(); !refusal.Empty() {
+	d.content(v.Member("content"))
+	d.audio(v.Member("audio"))
+	d.citations(v.Member("annotations"))
+	if refusal := v.Member("refusal").Literal(); !refusal.Empty() {
 		d.text(chat.Refusal, refusal)
 		d.has.refusal = true
 	}
@@ -69,7 +70,7 @@ func (d *answerDecoder) message(v tape.Value) error {
 			return err
 		}
 	}
-	if call := member(v, "function_call"); call.Kind() == tape.Object && !d.has.tools {
+	if call := v.Member("function_call"); call.Kind() == tape.Object && !d.has.tools {
 		return d.called(d.add(chat.ToolUse), call)
 	}
 	return d.check()
@@ -82,7 +83,7 @@ func (d *answerDecoder) audio(v tape.Value) {
 	}
 	d.r.Lost.Lose("audio")
 	if d.lastText() == nil {
-		d.text(chat.Text, member(v, "transcript").Literal())
+		d.text(chat.Text, v.Member("transcript").Literal())
 	}
 }
 
@@ -139,7 +140,7 @@ func (d *answerDecoder) reasoning(v tape.Value) {
 		}
 		found = true
 		b := d.add(chat.Thinking)
-		b.Text, b.Signature, b.Origin = orEmpty(text), signature, origin
+		b.Text, b.Signature, b.Origin = text.OrEmpty(), signature, origin
 	}
 	if found {
 		return
@@ -181,26 +182,26 @@ func partText(part tape.Value) (chat.BlockKind, chat.Literal) {
 // call reads a call of a tool.
 func (d *answerDecoder) call(v tape.Value) error {
 	b := d.add(chat.ToolUse)
-	b.ID = member(v, "id").Literal()
+	b.ID = v.Member("id").Literal()
 	b.Signature, b.Origin = callSignature(v)
-	if custom := member(v, "custom"); custom.Exists() {
-		b.Arguments.Object = customInput(member(custom, "input"))
+	if custom := v.Member("custom"); custom.Exists() {
+		b.Arguments.Object = customInput(custom.Member("input"))
 		return d.called(b, custom)
 	}
-	return d.called(b, member(v, "function"))
+	return d.called(b, v.Member("function"))
 }
 
 // called reads what is called, and with which arguments.
 func (d *answerDecoder) called(b *chat.Block, function tape.Value) error {
 	d.has.tools = true
-	b.Name = member(function, "name").Literal()
+	b.Name = function.Member("name").Literal()
 	if b.Name.Empty() {
 		return chat.BadAnswer("the upstream's answer calls a tool without a name")
 	}
 	if b.ID.Empty() {
 		b.ID = madeID(d.id, b.Name, len(d.r.Blocks))
 	}
-	switch arguments := member(function, "arguments"); arguments.Kind() {
+	switch arguments := function.Member("arguments"); arguments.Kind() {
 	case tape.String:
 		b.Arguments.Text = arguments.Literal()
 	case tape.Object:
@@ -221,5 +222,5 @@ func customInput(input tape.Value) chat.Raw {
 // madeID is the id of a call that the upstream gave none: different in every
 // answer, since the client sends it back among the others.
 func madeID(answer []byte, name chat.Literal, number int) chat.Literal {
-	return chat.Quote("call_" + digest(24, answer, name, strconv.AppendInt(nil, int64(number), 10)))
+	return chat.Quote("call_" + format.Digest(24, answer, name, strconv.AppendInt(nil, int64(number), 10)))
 }

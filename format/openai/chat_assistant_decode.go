@@ -41,13 +41,13 @@ func (d *messageDecoder) assistant(m *message) error {
 // call reads a call of a tool.
 func (d *messageDecoder) call(v tape.Value, number int) error {
 	b := d.turn.add(chat.ToolUse)
-	function, below := member(v, "function"), ".function"
-	if !function.Exists() && member(v, "type").Is("custom") {
-		function, below = member(v, "custom"), ".custom"
-		b.Arguments.Object = customInput(member(function, "input"))
+	function, below := v.Member("function"), ".function"
+	if !function.Exists() && v.Member("type").Is("custom") {
+		function, below = v.Member("custom"), ".custom"
+		b.Arguments.Object = customInput(function.Member("input"))
 	}
 	path := ".tool_calls[" + strconv.Itoa(number) + "]"
-	b.ID = member(v, "id").Literal()
+	b.ID = v.Member("id").Literal()
 	if b.ID.Empty() {
 		return d.mustBe(path+".id", "a string that the tool's result names as tool_call_id")
 	}

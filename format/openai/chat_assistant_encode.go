@@ -5,9 +5,9 @@ import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 // assistant writes neighbouring answers as one message: the results of all
 // their calls come behind it.
 func (e *requestEncoder) assistant(turns []chat.Turn) {
-	e.round.begin(turns)
+	e.round.Begin(turns)
 	has := e.inventory(turns)
-	if !has.text && len(e.round.calls) == 0 && !has.refusal {
+	if !has.text && len(e.round.Calls()) == 0 && !has.refusal {
 		return
 	}
 	e.message("assistant")
@@ -51,7 +51,7 @@ func (e *requestEncoder) inventory(turns []chat.Turn) (has spoken) {
 			case chat.Opaque:
 				e.drop("assistant." + b.Type)
 			case chat.Image, chat.Document, chat.Audio, chat.Video:
-				e.lose("assistant." + kindName(b.Kind))
+				e.lose("assistant." + b.Kind.String())
 			}
 		}
 	}
@@ -117,7 +117,7 @@ func (e *requestEncoder) joined(turns []chat.Turn, kind chat.BlockKind) {
 
 // calls writes the calls of an answer.
 func (e *requestEncoder) calls() {
-	for i, call := range e.round.calls {
+	for i, call := range e.round.Calls() {
 		if i == 0 {
 			e.b.Str(`,"tool_calls":[`)
 		} else {
@@ -125,7 +125,7 @@ func (e *requestEncoder) calls() {
 		}
 		e.call(call)
 	}
-	if len(e.round.calls) > 0 {
+	if len(e.round.Calls()) > 0 {
 		e.b.Byte(']')
 	}
 }

@@ -59,7 +59,7 @@ func appendCall(dst []byte, b *chat.Block, x *chat.Exchange, number int) []byte 
 // appendFunction appends what is called, under the client's own name of it.
 func appendFunction(dst []byte, b *chat.Block, x *chat.Exchange) []byte {
 	dst = append(dst, `{"name":`...)
-	dst = append(dst, orEmpty(x.Names.Original(b.Name))...)
+	dst = append(dst, x.Names.Original(b.Name).OrEmpty()...)
 	dst = append(dst, `,"arguments":`...)
 	switch {
 	case len(b.Arguments.Object) > 0:

@@ -11,14 +11,14 @@ import (
 // pageIn reads an annotation that cites a page; ok is false for others. The place
 // in the text is read if the annotation and the block mean the same text.
 func pageIn(v tape.Value, placed bool) (c chat.Citation, ok bool) {
-	page := member(v, "url_citation")
-	c.URL, c.Title = member(page, "url").Literal(), member(page, "title").Literal()
+	page := v.Member("url_citation")
+	c.URL, c.Title = page.Member("url").Literal(), page.Member("title").Literal()
 	if c.URL.Empty() {
 		return c, false
 	}
-	c.Quote = member(page, "content").Literal() // OpenRouter
-	from, _ := member(page, "start_index").Int()
-	to, _ := member(page, "end_index").Int()
+	c.Quote = page.Member("content").Literal() // OpenRouter
+	from, _ := page.Member("start_index").Int()
+	to, _ := page.Member("end_index").Int()
 	if placed && 0 <= from && from <= to && to <= maxCharacters {
 		c.Start, c.End = int(from), int(to)
 	}
@@ -36,7 +36,7 @@ func appendPage(dst []byte, c *chat.Citation, before, length int) []byte {
 	dst = appendCount(dst, `{"type":"url_citation","url_citation":{"start_index":`, int64(before+from))
 	dst = appendCount(dst, `,"end_index":`, int64(before+to))
 	dst = append(append(dst, `,"url":`...), c.URL...)
-	dst = append(append(dst, `,"title":`...), orEmpty(c.Title)...)
+	dst = append(append(dst, `,"title":`...), c.Title.OrEmpty()...)
 	return append(dst, "}}"...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func page(url string, start, end int) chat.Citation {
@@ -43,7 +44,7 @@ func TestDecodeAnnotations(t *testing.T) {
 		`{"type":"url_citation","url_citation":{"url":"https://a","title":"A","start_index":0,"end_index":2,"content":"quoted"}},` +
 		`{"type":"url_citation","url_citation":{"url":"https://b","start_index":5,"end_index":2}},` +
 		`{"type":"url_citation"},{"type":"file"},7]},"finish_reason":"stop"}]}`
-	r, err := Chat{}.DecodeResponse(parse(t, doc))
+	r, err := Chat{}.DecodeResponse(formattest.Parse(t, doc))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestLogprobsOfSeveralTexts(t *testing.T) {
 // TestSecondChoicesAndSoundAreReported shows that what is left out of an answer is
 // known.
 func TestSecondChoicesAndSoundAreReported(t *testing.T) {
-	r, err := Chat{}.DecodeResponse(parse(t, `{"choices":[{"index":0,"message":{"content":null,"audio":{"id":"a","data":"QQ==","transcript":"hello"}},"finish_reason":"stop"},{"index":1,"message":{"content":"b"}}]}`))
+	r, err := Chat{}.DecodeResponse(formattest.Parse(t, `{"choices":[{"index":0,"message":{"content":null,"audio":{"id":"a","data":"QQ==","transcript":"hello"}},"finish_reason":"stop"},{"index":1,"message":{"content":"b"}}]}`))
 	if err != nil || len(r.Blocks) != 1 || !r.Blocks[0].Text.Is("hello") || paths(r.Lost) != "audio unsupported!, choices unsupported!" {
 		t.Errorf("got %+v, %v", r, err)
 	}

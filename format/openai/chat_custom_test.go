@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // patchTool is a tool that takes free text.
@@ -60,7 +61,7 @@ func TestCustomCallsOfAnswers(t *testing.T) {
 		stream = encoder.Encode(stream, ev)
 	}
 	var deltas []string
-	for _, raw := range split(t, stream) {
+	for _, raw := range formattest.Raws(t, stream) {
 		if _, delta, found := strings.Cut(string(raw), `"delta":{"tool_calls":[`); found {
 			delta, _, _ = strings.Cut(delta, `]},"logprobs"`)
 			deltas = append(deltas, delta)

@@ -76,12 +76,12 @@ func appendDetail(dst []byte, b *chat.Block, number int) []byte {
 // everything else of it as the signature if it proves something.
 func ownDetail(v tape.Value) (text, signature chat.Literal) {
 	text = reasoningDetail(v)
-	if member(v, "signature").Literal().Empty() && member(v, "data").Literal().Empty() {
+	if v.Member("signature").Literal().Empty() && v.Member("data").Literal().Empty() {
 		return text, nil
 	}
 	rest := []byte{'{'}
 	for key, value := range v.Members {
-		if key.Is("text") || key.Is("summary") || !present(value) {
+		if key.Is("text") || key.Is("summary") || !value.Present() {
 			continue
 		}
 		if len(rest) > 1 {
@@ -104,21 +104,20 @@ func reasoningDetail(v tape.Value) chat.Literal {
 // read. A signature that is none, as it may come back from a client, leaves the
 // text.
 func appendOwnDetail(dst []byte, b *chat.Block) []byte {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
-	rest := unescaped(b.Signature)
+	t := tape.Take()
+	defer t.Release()
+	rest := b.Signature.Unescaped()
 	if err := t.Parse(rest); err != nil || t.Root().Kind() != tape.Object || t.Root().Len() == 0 {
 		dst = append(dst, `{"type":"`+detailText+`","text":`...)
-		return append(append(dst, orEmpty(b.Text)...), '}')
+		return append(append(dst, b.Text.OrEmpty()...), '}')
 	}
 	dst = append(dst, '{')
 	switch kind := t.Root().Get("type"); {
 	case kind.Is(detailSummary):
-		dst = append(append(dst, `"summary":`...), orEmpty(b.Text)...)
+		dst = append(append(dst, `"summary":`...), b.Text.OrEmpty()...)
 		dst = append(dst, ',')
 	case !kind.Is(detailEncrypted):
-		dst = append(append(dst, `"text":`...), orEmpty(b.Text)...)
+		dst = append(append(dst, `"text":`...), b.Text.OrEmpty()...)
 		dst = append(dst, ',')
 	}
 	return appendOneLine(dst, t.Root().Raw()[1:])
@@ -127,17 +126,17 @@ func appendOwnDetail(dst []byte, b *chat.Block) []byte {
 // detailBlock reads an element of reasoning_details that a client sends back. ok
 // is false if it holds nothing.
 func detailBlock(v tape.Value) (b chat.Block, ok bool) {
-	maker, sealed, tagged := chat.UntagSignature(member(v, "data").Literal())
+	maker, sealed, tagged := chat.UntagSignature(v.Member("data").Literal())
 	if !tagged {
 		text, signature := ownDetail(v)
-		b = chat.Block{Kind: chat.Thinking, Text: orEmpty(text), Signature: signature, Origin: origin}
+		b = chat.Block{Kind: chat.Thinking, Text: text.OrEmpty(), Signature: signature, Origin: origin}
 		return b, !text.Empty() || signature != nil
 	}
 	bare, redacted := strings.CutSuffix(maker, redactedMark)
 	if redacted {
 		return chat.Block{Kind: chat.RedactedThinking, Text: sealed, Origin: bare}, true
 	}
-	return chat.Block{Kind: chat.Thinking, Text: orEmpty(reasoningDetail(v)), Signature: sealed, Origin: bare}, true
+	return chat.Block{Kind: chat.Thinking, Text: reasoningDetail(v).OrEmpty(), Signature: sealed, Origin: bare}, true
 }
 
 // thoughts reads the reasoning of an earlier answer: its text, and what the
@@ -160,7 +159,7 @@ func (d *messageDecoder) thoughts(text chat.Literal, details tape.Value) {
 			continue
 		}
 		if b.Kind == chat.Thinking && !told && signed == 1 {
-			b.Text = orEmpty(text)
+			b.Text = text.OrEmpty()
 		}
 		*d.turn.add(b.Kind) = b
 	}
@@ -176,7 +175,7 @@ func count01(holds bool) int {
 
 // callSignature reads the signature of a call, and which format made it.
 func callSignature(v tape.Value) (signature chat.Literal, maker string) {
-	signature = member(member(member(v, "extra_content"), "google"), "thought_signature").Literal()
+	signature = v.Member("extra_content").Member("google").Member("thought_signature").Literal()
 	if signature.Empty() {
 		return nil, ""
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func thinking(origin, text, signature string) chat.Block {
@@ -86,7 +87,7 @@ func TestClientsCarrySignatures(t *testing.T) {
 			if len(report) > 0 {
 				t.Errorf("lost %v", report)
 			}
-			message := parse(t, choice).Get("message")
+			message := formattest.Parse(t, choice).Get("message")
 			for _, part := range tc.shown {
 				if !strings.Contains(string(message.Raw()), part) {
 					t.Errorf("%s is not in %s", part, message.Raw())
@@ -137,12 +138,12 @@ func TestClientsCarrySignaturesOfStreams(t *testing.T) {
 func assemble(t *testing.T, stream []byte) string {
 	t.Helper()
 	var content, reasoning, arguments, members, callMembers string
-	for _, raw := range split(t, stream) {
+	for _, raw := range formattest.Raws(t, stream) {
 		data := strings.TrimSpace(strings.TrimPrefix(string(raw), "data: "))
 		if data == "[DONE]" {
 			break
 		}
-		for choice := range parse(t, data).Get("choices").Elements {
+		for choice := range formattest.Parse(t, data).Get("choices").Elements {
 			for key, value := range choice.Get("delta").Members {
 				switch {
 				case key.Is("content"):

@@ -1,56 +1,12 @@
 package openai
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
-
-// checkGrammar checks that blocks open and close once and that nothing stands
-// outside of them.
-func checkGrammar(t *testing.T, events string) {
-	t.Helper()
-	open := map[string]bool{}
-	seen, last := 0, ""
-	for i, line := range strings.Split(strings.TrimSpace(events), "\n") {
-		word, rest, _ := strings.Cut(line, " ")
-		number, _, _ := strings.Cut(rest, " ")
-		switch word {
-		case "start":
-			if i != 0 {
-				t.Errorf("start is event %d", i)
-			}
-		case "block":
-			if open[number] || number != fmt.Sprint(seen) {
-				t.Errorf("block %s opens after %d others", number, seen)
-			}
-			open[number] = true
-			seen++
-		case "delta":
-			if !open[number] {
-				t.Errorf("%q outside of its block", line)
-			}
-		case "stop":
-			if !open[number] {
-				t.Errorf("%q of a block that is not open", line)
-			}
-			delete(open, number)
-		case "finish":
-			if len(open) > 0 {
-				t.Errorf("finish with open blocks %v", open)
-			}
-		case "usage", "error", "end":
-		default:
-			t.Errorf("unknown event %q", line)
-		}
-		last = word
-	}
-	if last != "end" && last != "error" {
-		t.Errorf("the last event is %q", last)
-	}
-}
 
 // checkChunks checks what clients demand of a stream: chunks of one id, one
 // model and one time, one finish_reason, counts of tokens where they belong.
@@ -58,7 +14,7 @@ func checkChunks(t *testing.T, client []byte) {
 	t.Helper()
 	var head string
 	finishes, counts, failed := 0, 0, false
-	events := split(t, client)
+	events := formattest.Raws(t, client)
 	for i, raw := range events {
 		data := strings.TrimSpace(strings.TrimPrefix(string(raw), "data: "))
 		if data == "[DONE]" {
@@ -67,7 +23,7 @@ func checkChunks(t *testing.T, client []byte) {
 			}
 			return
 		}
-		doc := parse(t, data)
+		doc := formattest.Parse(t, data)
 		if doc.Get("error").Exists() {
 			failed = true
 			if i != len(events)-1 || finishes > 0 {

@@ -38,7 +38,7 @@ type message struct {
 func (d *messageDecoder) messages(field string, v tape.Value) error {
 	switch {
 	case v.Kind() != tape.Array || v.Len() == 0:
-		return mustBe(field, "an array with at least one message")
+		return chat.MustBe(field, "an array with at least one message")
 	case v.Len() > maxMessages:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d messages", maxMessages))
 	}
@@ -100,7 +100,7 @@ func (d *messageDecoder) message(v tape.Value) error {
 func (d *messageDecoder) members(v tape.Value) (m message, err error) {
 	for key, value := range v.Members {
 		var at *tape.Value
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "role":
 			at = &m.role
 		case "content":
@@ -124,7 +124,7 @@ func (d *messageDecoder) members(v tape.Value) (m message, err error) {
 		case "annotations": // of an answer that is sent back as it was
 			continue
 		default:
-			if present(value) && (value.Kind() < tape.Array || value.Len() > 0) {
+			if value.Present() && (value.Kind() < tape.Array || value.Len() > 0) {
 				d.extraOnce("messages[]."+key.Text(), value)
 			}
 			continue
@@ -132,7 +132,7 @@ func (d *messageDecoder) members(v tape.Value) (m message, err error) {
 		if at.Exists() {
 			return m, chat.Invalid(d.path("."+key.Text()), "the field "+d.path("."+key.Text())+" stands twice in the message")
 		}
-		if present(value) {
+		if value.Present() {
 			*at = value
 		}
 	}
@@ -185,11 +185,11 @@ func (d *messageDecoder) content(dst *blockMemory, v tape.Value, role chat.Role)
 
 // called reads what is called, and with which arguments.
 func (d *messageDecoder) called(b *chat.Block, function tape.Value, path string) error {
-	b.Name = member(function, "name").Literal()
+	b.Name = function.Member("name").Literal()
 	if b.Name.Empty() {
 		return d.mustBe(path+".name", "a string with the tool's name")
 	}
-	switch arguments := member(function, "arguments"); arguments.Kind() {
+	switch arguments := function.Member("arguments"); arguments.Kind() {
 	case tape.Absent:
 	case tape.String:
 		b.Arguments.Text = arguments.Literal()
@@ -245,5 +245,5 @@ func (d *messageDecoder) path(below string) string {
 
 // mustBe is the error of a place in the message that has a wrong value.
 func (d *messageDecoder) mustBe(below, what string) *chat.Error {
-	return mustBe(d.path(below), what)
+	return chat.MustBe(d.path(below), what)
 }

@@ -121,7 +121,7 @@ func (e *requestEncoder) user(t *chat.Turn) {
 		switch {
 		case b.Kind != chat.ToolResult:
 			p.add(b)
-		case e.round.find(b.ID) < 0:
+		case !e.round.Answers(b):
 			p.orphan(b)
 		}
 	}
@@ -135,7 +135,7 @@ func (e *requestEncoder) survey(blocks []chat.Block) (text *chat.Block, others, 
 	for i := range blocks {
 		b := &blocks[i]
 		switch {
-		case b.Kind == chat.ToolResult && e.round.find(b.ID) >= 0:
+		case b.Kind == chat.ToolResult && e.round.Answers(b):
 			results = true
 		case b.Kind != chat.Text:
 			others = true
@@ -154,7 +154,7 @@ func (e *requestEncoder) survey(blocks []chat.Block) (text *chat.Block, others, 
 func (e *requestEncoder) unknown(b *chat.Block) {
 	kind := b.Type
 	if b.Kind != chat.Opaque {
-		kind = kindName(b.Kind)
+		kind = b.Kind.String()
 	}
 	e.refuse("content of type " + kind)
 }
@@ -165,13 +165,3 @@ func (e *requestEncoder) refuse(what string) {
 		e.err = chat.Invalid("messages", what+" cannot be sent to this model, whose upstream speaks OpenAI's "+e.speech+" format; leave it out or use another model")
 	}
 }
-
-// kindNames are the kinds of blocks as messages call them.
-var kindNames = map[chat.BlockKind]string{
-	chat.Text: "text", chat.Image: "image", chat.Document: "document", chat.Audio: "audio", chat.Video: "video",
-	chat.Thinking: "thinking", chat.RedactedThinking: "redacted_thinking", chat.ToolUse: "tool_use",
-	chat.ToolResult: "tool_result", chat.Refusal: "refusal", chat.Opaque: "unknown",
-}
-
-// kindName is the name of a kind of blocks.
-func kindName(k chat.BlockKind) string { return kindNames[k] }

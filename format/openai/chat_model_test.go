@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
@@ -266,7 +267,7 @@ func TestLongCacheKey(t *testing.T) {
 	long := strings.Repeat("k", 65)
 	r := chat.Request{Format: originResponses, Extra: []chat.Field{{Name: "prompt_cache_key", Value: chat.Raw(q(long))}}}
 	got, lost := fieldsFor(t, "m", r)
-	if want := `,"prompt_cache_key":"` + digest(64, []byte(long)) + `"`; got != want || lost != "prompt_cache_key approximated" {
+	if want := `,"prompt_cache_key":"` + format.Digest(64, []byte(long)) + `"`; got != want || lost != "prompt_cache_key approximated" {
 		t.Errorf("got %s, lost %q", got, lost)
 	}
 	r.Extra[0].Value = chat.Raw(`"short"`)

@@ -8,7 +8,7 @@ import (
 // responseFormat reads the form of the answer's text.
 func (d *requestDecoder) responseFormat(field string, v tape.Value) error {
 	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
+		return chat.MustBe(field, "an object")
 	}
 	switch kind := v.Get("type"); {
 	case kind.Is("text"):
@@ -17,11 +17,11 @@ func (d *requestDecoder) responseFormat(field string, v tape.Value) error {
 		d.r.Output.Kind = chat.OutputJSONObject
 		return nil
 	case !kind.Is("json_schema"):
-		return mustBe("response_format.type", "text, json_object or json_schema")
+		return chat.MustBe("response_format.type", "text, json_object or json_schema")
 	}
-	schema := member(v, "json_schema")
+	schema := v.Member("json_schema")
 	if schema.Kind() != tape.Object {
-		return mustBe("response_format.json_schema", "an object")
+		return chat.MustBe("response_format.json_schema", "an object")
 	}
 	return d.jsonSchema("response_format.json_schema", schema)
 }
@@ -31,17 +31,17 @@ func (d *requestDecoder) jsonSchema(path string, v tape.Value) error {
 	out := &d.r.Output
 	out.Kind = chat.OutputJSONSchema
 	for key, value := range v.Members {
-		if !present(value) {
+		if !value.Present() {
 			continue
 		}
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "name":
 			out.Name = value.Literal()
 		case "description":
 			out.Description = value.Literal()
 		case "schema":
 			if value.Kind() != tape.Object {
-				return mustBe(path+".schema", "an object")
+				return chat.MustBe(path+".schema", "an object")
 			}
 			out.Schema = value.Raw()
 		case "strict":

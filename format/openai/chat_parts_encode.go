@@ -1,9 +1,9 @@
 package openai
 
 import (
-	"encoding/base64"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
@@ -208,21 +208,7 @@ func (e *requestEncoder) innerText(b *chat.Block) {
 	}
 	text := b.Source.Data
 	if b.Source.Kind == chat.SourceBase64 {
-		text = decodeBase64(text)
+		text, _ = format.DecodeBase64(text) // what can be read of it
 	}
 	e.b.Append(func(dst []byte) []byte { return chat.AppendEscaped(dst, text) })
-}
-
-// decodeBase64 decodes what it can of base64 text in any of its spellings.
-func decodeBase64(text []byte) []byte {
-	for len(text) > 0 && text[len(text)-1] == '=' {
-		text = text[:len(text)-1]
-	}
-	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(string(text), "-_") {
-		encoding = base64.RawURLEncoding
-	}
-	out := make([]byte, encoding.DecodedLen(len(text)))
-	n, _ := encoding.Decode(out, text)
-	return out[:n]
 }

@@ -22,7 +22,7 @@ func (d *requestDecoder) effort(field string, v tape.Value) error {
 			return nil
 		}
 	}
-	return mustBe(field, "one of "+strings.Join(efforts, ", "))
+	return chat.MustBe(field, "one of "+strings.Join(efforts, ", "))
 }
 
 // otherReasoning reads the words of compatible servers for reasoning_effort:
@@ -31,14 +31,14 @@ func (d *requestDecoder) effort(field string, v tape.Value) error {
 func (d *requestDecoder) otherReasoning() error {
 	r := &d.r.Reasoning
 	if d.reasoning.Kind() == tape.Object {
-		if effort := member(d.reasoning, "effort"); effort.Exists() {
+		if effort := d.reasoning.Member("effort"); effort.Exists() {
 			if err := d.effort("reasoning.effort", effort); err != nil {
 				return err
 			}
 		}
-		d.budget(member(d.reasoning, "max_tokens"))
-		d.switched(member(d.reasoning, "enabled"))
-		if member(d.reasoning, "exclude").Bool() {
+		d.budget(d.reasoning.Member("max_tokens"))
+		d.switched(d.reasoning.Member("enabled"))
+		if d.reasoning.Member("exclude").Bool() {
 			r.Summary = "omitted"
 		}
 	}
@@ -51,7 +51,7 @@ func (d *requestDecoder) otherReasoning() error {
 		case kind.Is("adaptive"), kind.Is("auto"):
 			r.State, r.Adaptive = chat.ReasoningOn, true
 		}
-		d.budget(member(d.thinking, "budget_tokens"))
+		d.budget(d.thinking.Member("budget_tokens"))
 	}
 	d.budget(d.thinkingN)
 	d.switched(d.enableThinking)

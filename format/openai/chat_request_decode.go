@@ -35,7 +35,7 @@ func (Chat) DecodeRequest(doc tape.Value) (*chat.Request, error) {
 // requestDecoder reads one request.
 type requestDecoder struct {
 	messageDecoder
-	seen uint64 // the fields that were read, by their number
+	hasTools bool // the field tools was read
 
 	// Fields that yield to another one, which may stand behind them.
 	maxTokens, user           tape.Value
@@ -44,87 +44,66 @@ type requestDecoder struct {
 	enableThinking, thinkingN tape.Value
 }
 
-// requestField is a field of the request with a neutral meaning.
-type requestField struct {
-	name   string
-	number uint // in requestDecoder.seen
-	read   func(d *requestDecoder, field string, v tape.Value) error
-}
-
 // requestFields are the fields with a neutral meaning, by name.
-var requestFields = numbered(map[string]func(*requestDecoder, string, tape.Value) error{
+var requestFields = format.FieldsOf(chatFields)
+
+// chatFields are their readers.
+var chatFields = map[string]format.FieldReader[*requestDecoder]{
 	"model":                 (*requestDecoder).model,
 	"messages":              (*requestDecoder).messages,
-	"stream":                truth(func(d *requestDecoder, b chat.Bool) { d.r.Stream = b == chat.True }),
+	"stream":                format.TruthField(func(d *requestDecoder, b chat.Bool) { d.r.Stream = b == chat.True }),
 	"stream_options":        (*requestDecoder).streamOptions,
 	"tools":                 (*requestDecoder).tools,
 	"tool_choice":           (*requestDecoder).toolChoice,
-	"parallel_tool_calls":   truth(func(d *requestDecoder, b chat.Bool) { d.r.ParallelTools = b }),
-	"functions":             later(func(d *requestDecoder) *tape.Value { return &d.functions }),
-	"function_call":         later(func(d *requestDecoder) *tape.Value { return &d.functionCall }),
+	"parallel_tool_calls":   format.TruthField(func(d *requestDecoder, b chat.Bool) { d.r.ParallelTools = b }),
+	"functions":             format.LaterField(func(d *requestDecoder) *tape.Value { return &d.functions }),
+	"function_call":         format.LaterField(func(d *requestDecoder) *tape.Value { return &d.functionCall }),
 	"max_completion_tokens": (*requestDecoder).limit,
-	"max_tokens":            later(func(d *requestDecoder) *tape.Value { return &d.maxTokens }),
-	"temperature":           number(func(d *requestDecoder) *chat.Number { return &d.r.Temperature }),
-	"top_p":                 number(func(d *requestDecoder) *chat.Number { return &d.r.TopP }),
-	"top_k":                 number(func(d *requestDecoder) *chat.Number { return &d.r.TopK }),
-	"frequency_penalty":     number(func(d *requestDecoder) *chat.Number { return &d.r.FrequencyPenalty }),
-	"presence_penalty":      number(func(d *requestDecoder) *chat.Number { return &d.r.PresencePenalty }),
-	"seed":                  number(func(d *requestDecoder) *chat.Number { return &d.r.Seed }),
+	"max_tokens":            format.LaterField(func(d *requestDecoder) *tape.Value { return &d.maxTokens }),
+	"temperature":           format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.Temperature }),
+	"top_p":                 format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.TopP }),
+	"top_k":                 format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.TopK }),
+	"frequency_penalty":     format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.FrequencyPenalty }),
+	"presence_penalty":      format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.PresencePenalty }),
+	"seed":                  format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.Seed }),
 	"n":                     (*requestDecoder).n,
-	"logprobs":              truth(func(d *requestDecoder, b chat.Bool) { d.r.Logprobs = b }),
-	"top_logprobs":          number(func(d *requestDecoder) *chat.Number { return &d.r.TopLogprobs }),
-	"logit_bias":            object(func(d *requestDecoder) *chat.Raw { return &d.r.LogitBias }),
+	"logprobs":              format.TruthField(func(d *requestDecoder, b chat.Bool) { d.r.Logprobs = b }),
+	"top_logprobs":          format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.TopLogprobs }),
+	"logit_bias":            format.ObjectField(func(d *requestDecoder) *chat.Raw { return &d.r.LogitBias }),
 	"stop":                  (*requestDecoder).stop,
 	"reasoning_effort":      (*requestDecoder).effort,
-	"reasoning":             later(func(d *requestDecoder) *tape.Value { return &d.reasoning }),
-	"thinking":              later(func(d *requestDecoder) *tape.Value { return &d.thinking }),
-	"enable_thinking":       later(func(d *requestDecoder) *tape.Value { return &d.enableThinking }),
-	"thinking_budget":       later(func(d *requestDecoder) *tape.Value { return &d.thinkingN }),
+	"reasoning":             format.LaterField(func(d *requestDecoder) *tape.Value { return &d.reasoning }),
+	"thinking":              format.LaterField(func(d *requestDecoder) *tape.Value { return &d.thinking }),
+	"enable_thinking":       format.LaterField(func(d *requestDecoder) *tape.Value { return &d.enableThinking }),
+	"thinking_budget":       format.LaterField(func(d *requestDecoder) *tape.Value { return &d.thinkingN }),
 	"response_format":       (*requestDecoder).responseFormat,
-	"safety_identifier":     text(func(d *requestDecoder) *chat.Literal { return &d.r.User }),
-	"user":                  later(func(d *requestDecoder) *tape.Value { return &d.user }),
-	"metadata":              object(func(d *requestDecoder) *chat.Raw { return &d.r.Metadata }),
-	"service_tier":          text(func(d *requestDecoder) *chat.Literal { return &d.r.ServiceTier }),
-	"verbosity":             text(func(d *requestDecoder) *chat.Literal { return &d.r.Verbosity }),
-	"store":                 truth(func(d *requestDecoder, b chat.Bool) { d.r.Store = b }),
+	"safety_identifier":     format.TextField(func(d *requestDecoder) *chat.Literal { return &d.r.User }),
+	"user":                  format.LaterField(func(d *requestDecoder) *tape.Value { return &d.user }),
+	"metadata":              format.ObjectField(func(d *requestDecoder) *chat.Raw { return &d.r.Metadata }),
+	"service_tier":          format.TextField(func(d *requestDecoder) *chat.Literal { return &d.r.ServiceTier }),
+	"verbosity":             format.TextField(func(d *requestDecoder) *chat.Literal { return &d.r.Verbosity }),
+	"store":                 format.TruthField(func(d *requestDecoder, b chat.Bool) { d.r.Store = b }),
 	"modalities":            (*requestDecoder).modalities,
 	webSearchField:          (*requestDecoder).webSearch,
-})
-
-// numbered gives each field its number.
-func numbered(read map[string]func(*requestDecoder, string, tape.Value) error) map[string]requestField {
-	fields := make(map[string]requestField, len(read))
-	for name, f := range read {
-		fields[name] = requestField{name: name, number: uint(len(fields)), read: f}
-	}
-	return fields
 }
 
 // request reads all fields.
 func (d *requestDecoder) request(doc tape.Value) error {
-	for key, value := range doc.Members {
-		field, known := requestFields[string(name(key))]
-		if !known {
-			if present(value) {
-				d.extra(key.Text(), value)
-			}
-			continue
-		}
-		if d.seen&(1<<field.number) != 0 {
-			return chat.Invalid(field.name, "the field "+field.name+" stands twice in the request")
-		}
-		d.seen |= 1 << field.number
-		if !present(value) {
-			continue
-		}
-		if err := field.read(d, field.name, value); err != nil {
-			return err
-		}
+	if err := requestFields.Read(d, doc, d.unknown); err != nil {
+		return err
 	}
 	if d.r.Turns == nil && d.r.System == nil {
 		return chat.Invalid("messages", "the field messages must be an array with at least one message")
 	}
 	return d.settle()
+}
+
+// unknown keeps a field of the request that has no neutral meaning.
+func (d *messageDecoder) unknown(key, v tape.Value) error {
+	if v.Present() {
+		d.extra(key.Text(), v)
+	}
+	return nil
 }
 
 // extra keeps a field that has no neutral meaning. Their number is bounded: all
@@ -158,7 +137,7 @@ func (d *requestDecoder) settle() error {
 	}
 	if d.user.Exists() && d.r.User == nil {
 		if d.user.Kind() != tape.String {
-			return mustBe("user", "a string")
+			return chat.MustBe("user", "a string")
 		}
 		d.r.User = d.user.Literal()
 	}

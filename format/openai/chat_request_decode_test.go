@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // decode decodes a request that must be valid.
 func decode(t testing.TB, doc string) *chat.Request {
 	t.Helper()
-	r, err := Chat{}.DecodeRequest(parse(t, doc))
+	r, err := Chat{}.DecodeRequest(formattest.Parse(t, doc))
 	if err != nil {
 		t.Fatalf("decoding %s: %v", doc, err)
 	}
@@ -87,7 +88,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"functions is an object", withField(`"functions":{}`), "functions"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := Chat{}.DecodeRequest(parse(t, tc.doc))
+			_, err := Chat{}.DecodeRequest(formattest.Parse(t, tc.doc))
 			var e *chat.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v, want a *chat.Error", err)
@@ -100,7 +101,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 }
 
 func TestDecodeRequestNamesTheUnknownPart(t *testing.T) {
-	_, err := Chat{}.DecodeRequest(parse(t, withMessages(`{"role":"user","content":[{"type":"hologram"}]}`)))
+	_, err := Chat{}.DecodeRequest(formattest.Parse(t, withMessages(`{"role":"user","content":[{"type":"hologram"}]}`)))
 	if err == nil || !strings.Contains(err.Error(), `"hologram"`) {
 		t.Errorf("got %v", err)
 	}
@@ -134,12 +135,12 @@ func outline(turns []chat.Turn) string {
 			if i > 0 {
 				out.WriteString(" ")
 			}
-			out.WriteString(kindName(b.Kind))
+			out.WriteString(b.Kind.String())
 			if b.Kind == chat.ToolResult || b.Kind == chat.ToolUse {
 				out.WriteString(":" + b.ID.String())
 			}
 			for _, c := range b.Content {
-				out.WriteString("/" + kindName(c.Kind))
+				out.WriteString("/" + c.Kind.String())
 			}
 		}
 		out.WriteString(")")

@@ -44,7 +44,7 @@ type requestEncoder struct {
 
 	// written says that a message was written, so that a comma comes next.
 	written bool
-	round   round
+	round   chat.Round
 
 	marking  bool // cache marks are sent
 	tooEarly int  // how many of the first marks are left out
@@ -116,46 +116,57 @@ func (e *requestEncoder) output() {
 	case chat.OutputJSONSchema:
 		e.field("response_format")
 		e.b.Str(`{"type":"json_schema","json_schema":{"name":`)
-		if out.Name.Empty() {
-			e.b.Str(`"response"`)
-		} else {
-			e.b.Raw(out.Name)
-		}
-		e.raw("description", out.Description)
-		e.raw("schema", out.Schema)
-		e.truth("strict", out.Strict)
+		e.outputSchema(&out)
 		e.b.Str("}}")
 	}
 	e.raw("verbosity", e.r.Verbosity)
 }
 
-// identity writes who asks, and how the provider is to treat it.
-func (e *requestEncoder) identity() {
-	r := e.r
-	if !r.User.Empty() {
-		// The older servers know the older name only.
-		name := "safety_identifier"
-		if e.to.LegacyMaxTokens {
-			name = "user"
-		}
-		e.field(name)
-		if e.key(r.User) {
-			e.approximate("user")
-		}
+// outputSchema writes the members of a form by schema, from the value of its name
+// on: the format demands one.
+func (e *requestEncoder) outputSchema(out *chat.Output) {
+	if out.Name.Empty() {
+		e.b.Str(`"response"`)
+	} else {
+		e.b.Raw(out.Name)
 	}
-	e.raw("metadata", r.Metadata)
+	e.raw("description", out.Description)
+	e.raw("schema", out.Schema)
+	e.truth("strict", out.Strict)
+}
+
+// identity writes who asks, and how the provider is to treat it. The older servers
+// know the older name only.
+func (e *requestEncoder) identity() {
+	if e.to.LegacyMaxTokens {
+		e.endUser("user")
+	} else {
+		e.endUser("safety_identifier")
+	}
+	e.raw("metadata", e.r.Metadata)
 	e.serviceTier()
+}
+
+// endUser writes who the end user is, as a member.
+func (e *requestEncoder) endUser(name string) {
+	if e.r.User.Empty() {
+		return
+	}
+	e.field(name)
+	if e.key(e.r.User) {
+		e.approximate("user")
+	}
 }
 
 // key writes a text of at most maxKey bytes, and says whether it was a longer
 // one: then its digest is written.
 func (e *requestEncoder) key(l chat.Literal) (shortened bool) {
-	text := unescaped(l)
+	text := l.Unescaped()
 	if len(text) <= maxKey {
 		e.b.Raw(l)
 		return false
 	}
-	e.b.Quote(digest(maxKey, text))
+	e.b.Quote(format.Digest(maxKey, text))
 	return true
 }
 

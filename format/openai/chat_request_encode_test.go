@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 const foreign = "anthropic_messages"
@@ -53,7 +54,7 @@ func encode(t testing.TB, r *chat.Request, to chat.Target) (string, chat.Report)
 		t.Errorf("the request was changed\nbefore: %s\nafter:  %s", before, after)
 	}
 	doc := string(b.Bytes())
-	parse(t, doc)
+	formattest.Parse(t, doc)
 	return doc, report
 }
 
@@ -250,7 +251,7 @@ func TestEncodeManyCalls(t *testing.T) {
 		results = append(results, result(fmt.Sprint(999-i), textBlock(fmt.Sprint("r", 999-i))))
 	}
 	doc, report := encode(t, &chat.Request{Format: foreign, Turns: []chat.Turn{said(calls...), user(results...)}}, chat.Target{Model: "m"})
-	messages := parse(t, doc).Get("messages")
+	messages := formattest.Parse(t, doc).Get("messages")
 	i := -1
 	for m := range messages.Elements {
 		if i >= 0 && (!m.Get("tool_call_id").Is(fmt.Sprint(i)) || !m.Get("content").Is(fmt.Sprint("r", i))) {
@@ -290,7 +291,7 @@ func TestEncodeFields(t *testing.T) {
 		{"JSON schema", &chat.Request{Output: chat.Output{Kind: chat.OutputJSONSchema, Schema: chat.Raw(`{}`)}}, chat.Target{}, `,"response_format":{"type":"json_schema","json_schema":{"name":"response","schema":{}}}`, ""},
 		{"user", &chat.Request{User: q("u")}, chat.Target{}, `,"safety_identifier":"u"`, ""},
 		{"user of older servers", &chat.Request{User: q("u")}, chat.Target{LegacyMaxTokens: true}, `,"user":"u"`, ""},
-		{"long user", &chat.Request{User: q(strings.Repeat("u", 65))}, chat.Target{}, `,"safety_identifier":"` + digest(64, []byte(strings.Repeat("u", 65))) + `"`, "user approximated"},
+		{"long user", &chat.Request{User: q(strings.Repeat("u", 65))}, chat.Target{}, `,"safety_identifier":"` + format.Digest(64, []byte(strings.Repeat("u", 65))) + `"`, "user approximated"},
 		{"standard tier", &chat.Request{ServiceTier: q("standard_only")}, chat.Target{}, `,"service_tier":"default"`, ""},
 		{"foreign fields", &chat.Request{Extra: []chat.Field{{Name: "container", Value: chat.Raw("1")}}}, chat.Target{}, ``, "container unsupported"},
 		{"choice without tools", &chat.Request{ToolChoice: chat.ToolChoice{Mode: chat.ToolAny}, ParallelTools: chat.False}, chat.Target{}, ``, "parallel_tool_calls unsupported, tool_choice unsupported"},
@@ -335,7 +336,7 @@ func TestEncodeSchemas(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := &chat.Request{Format: foreign, Turns: []chat.Turn{user(texts("x")...)}, Tools: []chat.Tool{{Name: q("f"), Schema: chat.Raw(tc.schema)}}}
 			doc, _ := encode(t, r, chat.Target{Model: "m"})
-			for tool := range parse(t, doc).Get("tools").Elements {
+			for tool := range formattest.Parse(t, doc).Get("tools").Elements {
 				if got := string(tool.Get("function").Get("parameters").Raw()); got != tc.want {
 					t.Errorf("got %s, want %s", got, tc.want)
 				}
@@ -357,13 +358,13 @@ func TestEncodeRenamesTools(t *testing.T) {
 	if paths(report) != "tools[].name approximated" {
 		t.Errorf("lost %s", paths(report))
 	}
-	root := parse(t, doc)
+	root := formattest.Parse(t, doc)
 	var sent []string
 	for tool := range root.Get("tools").Elements {
 		sent = append(sent, tool.Get("function").Get("name").Text())
 	}
 	for i, name := range sent {
-		if len(name) > 64 || !plainName([]byte(name)) {
+		if len(name) > 64 || !format.PlainName([]byte(name)) {
 			t.Errorf("%s is not a legal name", name)
 		}
 		if got := names.Original(q(name)); !got.Is(r.Tools[i].Name.String()) {

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -32,25 +33,12 @@ func answer(doc tape.Value, c *counts) (choices tape.Value, err error) {
 		}
 	}
 	switch {
-	case isFailure(failure):
+	case format.IsFailure(failure):
 		return choices, errorIn(doc)
 	case choices.Kind() != tape.Array:
 		return choices, chat.BadAnswer("the upstream's answer is no chat completion: it has no choices")
 	default:
 		return choices, nil
-	}
-}
-
-// isFailure says that the error member of an answer tells an error. Some servers
-// send null, or an empty string, with every answer.
-func isFailure(v tape.Value) bool {
-	switch v.Kind() {
-	case tape.Object:
-		return v.Len() > 0
-	case tape.String:
-		return !v.Is("")
-	default:
-		return false
 	}
 }
 
@@ -80,26 +68,26 @@ func (Chat) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 	if failed := failedChoice(choices); failed != nil {
 		return nil, failed
 	}
-	message := member(choice, "message")
+	message := choice.Member("message")
 	if message.Kind() != tape.Object {
 		return nil, chat.BadAnswer("the upstream's answer has no message")
 	}
 	r := &chat.Response{
-		ID:    member(doc, "id").Literal(),
-		Model: member(doc, "model").Literal(),
+		ID:    doc.Member("id").Literal(),
+		Model: doc.Member("model").Literal(),
 	}
 	r.Created, _ = doc.Get("created").Int()
-	d := answerDecoder{r: r, id: unescaped(r.ID)}
+	d := answerDecoder{r: r, id: r.ID.Unescaped()}
 	if err := d.message(message); err != nil {
 		return nil, err
 	}
-	d.logprobs(member(choice, "logprobs"))
+	d.logprobs(choice.Member("logprobs"))
 	if choices.Len() > 1 {
 		r.Lost.Lose("choices")
 	}
-	r.Stop = stopOf(member(choice, "finish_reason").Literal(), d.has)
+	r.Stop = stopOf(choice.Member("finish_reason").Literal(), d.has)
 	if r.Stop.Reason == chat.StopEnd {
-		metSequence(&r.Stop, member(choice, "stop_reason"))
+		metSequence(&r.Stop, choice.Member("stop_reason"))
 	}
 	r.Usage = c.usage()
 	return r, nil

@@ -103,7 +103,7 @@ func inventoryOf(r *chat.Response, report *chat.Report) (has content, shown spok
 		case chat.Opaque:
 			report.Drop("content." + b.Type)
 		default:
-			report.Lose("content." + kindName(b.Kind))
+			report.Lose("content." + b.Kind.String())
 		}
 		shown.details = shown.details || carried(b)
 	}
@@ -168,12 +168,4 @@ func appendJoined(dst []byte, blocks []chat.Block, kind chat.BlockKind) []byte {
 		}
 	}
 	return append(dst, '"')
-}
-
-// orEmpty is the literal, or that of the empty string if it is absent.
-func orEmpty(l chat.Literal) chat.Literal {
-	if l == nil {
-		return chat.Literal(`""`)
-	}
-	return l
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestUsage(t *testing.T) {
@@ -32,7 +33,7 @@ func TestUsage(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var c counts
-			c.read(parse(t, tc.usage))
+			c.read(formattest.Parse(t, tc.usage))
 			if got := c.usage(); got != tc.want {
 				t.Errorf("got  %+v\nwant %+v", got, tc.want)
 			}
@@ -42,8 +43,8 @@ func TestUsage(t *testing.T) {
 
 func TestUsageOfStreamsIsReplaced(t *testing.T) {
 	var c counts
-	c.read(parse(t, `{"prompt_tokens":20,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4}}`))
-	c.read(parse(t, `{"prompt_tokens":20,"completion_tokens":7,"prompt_tokens_details":null}`))
+	c.read(formattest.Parse(t, `{"prompt_tokens":20,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4}}`))
+	c.read(formattest.Parse(t, `{"prompt_tokens":20,"completion_tokens":7,"prompt_tokens_details":null}`))
 	want := chat.Usage{Known: true, InputUncached: 16, CacheRead: 4, Output: 7}
 	if got := c.usage(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -120,7 +121,7 @@ func TestDecodeResponseRefuses(t *testing.T) {
 		{"error as finish_reason", `{"choices":[{` + fine + `,"finish_reason":"error","error":{"message":"x","code":503}}]}`, chat.ErrUnavailable, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			doc := parse(t, tc.doc)
+			doc := formattest.Parse(t, tc.doc)
 			_, err := Chat{}.DecodeResponse(doc)
 			var e *chat.Error
 			if !errors.As(err, &e) || e.Kind != tc.kind || e.Message == "" {
@@ -131,13 +132,13 @@ func TestDecodeResponseRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := (Chat{}).DecodeResponse(parse(t, `{"choices":[{`+fine+`}],"error":null}`)); err != nil {
+	if _, err := (Chat{}).DecodeResponse(formattest.Parse(t, `{"choices":[{`+fine+`}],"error":null}`)); err != nil {
 		t.Errorf("a null error is none: %v", err)
 	}
 }
 
 func TestDecodeResponseTakesTheFirstChoice(t *testing.T) {
-	r, err := Chat{}.DecodeResponse(parse(t, `{"choices":[{"index":1,"message":{"content":"b"}},{"index":0,"message":{"content":"a"},"finish_reason":"stop"}]}`))
+	r, err := Chat{}.DecodeResponse(formattest.Parse(t, `{"choices":[{"index":1,"message":{"content":"b"}},{"index":0,"message":{"content":"a"},"finish_reason":"stop"}]}`))
 	if err != nil || !r.Blocks[0].Text.Is("a") {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -147,7 +148,7 @@ func TestDecodeResponseTakesTheFirstChoice(t *testing.T) {
 func encodeAnswer(t *testing.T, x *chat.Exchange, stop chat.StopReason, blocks ...chat.Block) (string, chat.Report) {
 	t.Helper()
 	body, report := Chat{}.EncodeResponse(nil, &chat.Response{ID: q("msg_1"), Blocks: blocks, Stop: chat.Stop{Reason: stop}}, x)
-	parse(t, string(body))
+	formattest.Parse(t, string(body))
 	_, choice, _ := strings.Cut(string(body), `"choices":[`)
 	choice, _, _ = strings.Cut(choice, `],"usage"`)
 	return choice, report

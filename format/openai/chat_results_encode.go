@@ -6,68 +6,16 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
-// round is what follows an answer with tool calls: the results of these calls,
-// wherever they stand until the next answer. Its memory is used again.
-type round struct {
-	calls   []*chat.Block // the calls of the latest answer
-	results []*chat.Block // the result of each; nil if there is none
-	index   map[string]int
-}
-
-// fewCalls is up to how many calls are searched one by one.
-const fewCalls = 8
-
-// begin takes the calls of an answer.
-func (r *round) begin(turns []chat.Turn) {
-	r.calls, r.results = r.calls[:0], r.results[:0]
-	clear(r.index)
-	for t := range turns {
-		blocks := turns[t].Blocks
-		for i := range blocks {
-			if blocks[i].Kind == chat.ToolUse {
-				r.calls = append(r.calls, &blocks[i])
-				r.results = append(r.results, nil)
-			}
-		}
-	}
-	if len(r.calls) <= fewCalls {
-		return
-	}
-	if r.index == nil {
-		r.index = make(map[string]int, len(r.calls))
-	}
-	for i, call := range r.calls {
-		r.index[string(unescaped(call.ID))] = i
-	}
-}
-
-// find returns the number of the call with an id, -1 if there is none.
-func (r *round) find(id chat.Literal) int {
-	if len(r.calls) > fewCalls {
-		if i, ok := r.index[string(unescaped(id))]; ok {
-			return i
-		}
-		return -1
-	}
-	for i, call := range r.calls {
-		if sameText(call.ID, id) {
-			return i
-		}
-	}
-	return -1
-}
-
 // results writes the results of the latest calls, in the order of the calls,
 // from the turns up to the next answer. No other message may stand before them.
 func (e *requestEncoder) results(turns []chat.Turn) {
-	r := &e.round
-	if len(r.calls) == 0 {
+	if len(e.round.Calls()) == 0 {
 		return
 	}
 	e.match(turns)
 	attached := false
-	for i, result := range r.results {
-		e.result(r.calls[i], result)
+	for i, result := range e.round.Results() {
+		e.result(e.round.Calls()[i], result)
 		attached = attached || result != nil && hasAttachments(result)
 	}
 	if attached {
@@ -75,25 +23,10 @@ func (e *requestEncoder) results(turns []chat.Turn) {
 	}
 }
 
-// match finds the results of the latest calls in the turns up to the next
-// answer. Of repeated ones the last one counts.
+// match finds the results of the latest calls in the turns up to the next answer.
 func (e *requestEncoder) match(turns []chat.Turn) {
-	r := &e.round
-	for t := range turns {
-		blocks := turns[t].Blocks
-		for i := range blocks {
-			if blocks[i].Kind != chat.ToolResult {
-				continue
-			}
-			call := r.find(blocks[i].ID)
-			if call < 0 {
-				continue
-			}
-			if r.results[call] != nil {
-				e.drop("tool_result (repeated)")
-			}
-			r.results[call] = &blocks[i]
-		}
+	if e.round.Match(turns) {
+		e.drop("tool_result (repeated)")
 	}
 }
 
@@ -186,13 +119,13 @@ func hasAttachments(result *chat.Block) bool {
 func (e *requestEncoder) attachments() {
 	e.message("user")
 	p := parts{e: e}
-	for i, result := range e.round.results {
+	for i, result := range e.round.Results() {
 		if result == nil || !hasAttachments(result) {
 			continue
 		}
 		p.begin()
 		e.b.Str(`{"type":"text","text":"[attached to the result of tool call `)
-		e.b.Raw(callID(e.round.calls[i].ID).Inner())
+		e.b.Raw(callID(e.round.Calls()[i].ID).Inner())
 		e.b.Str(`]"}`)
 		for j := range result.Content {
 			if b := result.Content[j]; !textual(&b) {

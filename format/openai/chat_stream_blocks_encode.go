@@ -1,6 +1,10 @@
 package openai
 
-import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+import (
+	"bytes"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+)
 
 // maxHeldInput is how much free text a tool can be called with, in bytes.
 const maxHeldInput = 4 << 20
@@ -77,7 +81,7 @@ func (e *chatStreamEncoder) piece(dst []byte, member string, ev *chat.Event) []b
 		return dst
 	}
 	dst = e.begin(dst, member)
-	dst = append(dst, orEmpty(ev.Text)...)
+	dst = append(dst, ev.Text.OrEmpty()...)
 	if ev.Logprobs == nil {
 		return e.close(dst)
 	}
@@ -138,7 +142,7 @@ func (e *chatStreamEncoder) cite(b *streamBlock, c *chat.Citation) {
 	if c == nil || c.URL.Empty() || !b.open || len(b.citations) == maxCitations {
 		return
 	}
-	b.citations = append(b.citations, chat.Citation{URL: clone(c.URL), Title: clone(c.Title), Start: c.Start, End: c.End})
+	b.citations = append(b.citations, chat.Citation{URL: bytes.Clone(c.URL), Title: bytes.Clone(c.Title), Start: c.Start, End: c.End})
 }
 
 // blockStop appends what is told at the end of a block.

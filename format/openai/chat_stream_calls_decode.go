@@ -1,6 +1,8 @@
 package openai
 
 import (
+	"bytes"
+
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -36,17 +38,17 @@ type callPiece struct {
 // pieceOf reads a piece of a tool call.
 func pieceOf(v tape.Value) (p callPiece) {
 	for key, value := range v.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "index":
 			p.index = value
 		case "id":
 			p.id = value.Literal()
 		case "function":
-			if present(value) {
+			if value.Present() {
 				p.function = value
 			}
 		case "custom":
-			if present(value) {
+			if value.Present() {
 				p.function, p.custom = value, true
 			}
 		case "extra_content":
@@ -85,11 +87,11 @@ func (d *chatStreamDecoder) call(dst []chat.Event, p callPiece) ([]chat.Event, e
 		return dst, chat.BadAnswer("the upstream's stream has too many tool calls")
 	}
 	if t.id == nil && !p.id.Empty() {
-		t.id = clone(p.id)
+		t.id = bytes.Clone(p.id)
 	}
 	dst = d.signed(dst, t, &p)
 	if name := p.function.Get("name").Literal(); t.name == nil && !name.Empty() {
-		t.name, t.custom = clone(name), p.custom
+		t.name, t.custom = bytes.Clone(name), p.custom
 	}
 	if t.block == none && t.name != nil {
 		dst = d.begin(dst, t)
@@ -117,7 +119,7 @@ func (d *chatStreamDecoder) signed(dst []chat.Event, t *streamTool, p *callPiece
 	case p.signature.Empty():
 		return dst
 	case t.block == none:
-		t.signature, t.maker = clone(p.signature), p.maker
+		t.signature, t.maker = bytes.Clone(p.signature), p.maker
 		return dst
 	default:
 		return append(dst, chat.Event{Kind: chat.EventDelta, Index: t.block, Delta: chat.DeltaSignature, Text: p.signature, Origin: p.maker})
@@ -131,14 +133,14 @@ func (d *chatStreamDecoder) tool(index tape.Value, id chat.Literal) *streamTool 
 	number = max(number, 0)
 	for i := len(d.tools) - 1; i >= 0; i-- {
 		t := &d.tools[i]
-		sameID := id.Empty() || t.id == nil || sameText(t.id, id)
+		sameID := id.Empty() || t.id == nil || t.id.Equal(id)
 		switch {
 		case numbered && t.index != number:
 		case numbered && sameID:
 			return t
 		case numbered:
 			return d.addTool(number)
-		case id.Empty() || t.id != nil && sameText(t.id, id):
+		case id.Empty() || t.id != nil && t.id.Equal(id):
 			return t
 		}
 	}

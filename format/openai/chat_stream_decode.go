@@ -39,26 +39,37 @@ type chatStreamDecoder struct {
 
 // Decode implements format.StreamDecoder.
 func (d *chatStreamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.Event, error) {
-	data := bytes.TrimSpace(ev.Data)
-	switch {
-	case d.ended || len(data) == 0:
-		return dst, nil
-	case isDone(data):
-		return d.Finish(dst)
+	var c chunk
+	dst, ok, err := d.read(dst, ev, &c)
+	if !ok {
+		return dst, err
 	}
-	if err := d.tape.Parse(data); err != nil {
-		d.ended = true
-		return dst, format.ErrNotJSON
-	}
-	c := chunkOf(d.tape.Root())
-	if c.failed(ev) {
-		return d.fail(dst, errorIn(c.root)), nil
-	}
-	dst, err := d.chunk(dst, &c)
-	if err != nil {
+	if dst, err = d.chunk(dst, &c); err != nil {
 		d.ended = true
 	}
 	return dst, err
+}
+
+// read reads an event into c. ok is false if it is no chunk to look at: then the
+// event is dealt with.
+func (d *chatStreamDecoder) read(dst []chat.Event, ev sse.Event, c *chunk) (out []chat.Event, ok bool, err error) {
+	data := bytes.TrimSpace(ev.Data)
+	switch {
+	case d.ended || len(data) == 0:
+		return dst, false, nil
+	case isDone(data):
+		dst, err = d.Finish(dst)
+		return dst, false, err
+	}
+	if err := d.tape.Parse(data); err != nil {
+		d.ended = true
+		return dst, false, format.ErrNotJSON
+	}
+	*c = chunkOf(d.tape.Root())
+	if c.failed(ev) {
+		return d.fail(dst, errorIn(c.root)), false, nil
+	}
+	return dst, true, nil
 }
 
 // Finish implements format.StreamDecoder.
@@ -83,7 +94,7 @@ type chunk struct{ root, id, model, choices, usage, failure tape.Value }
 func chunkOf(root tape.Value) (c chunk) {
 	c.root = root
 	for key, value := range root.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "id":
 			c.id = value
 		case "model":
@@ -101,7 +112,7 @@ func chunkOf(root tape.Value) (c chunk) {
 
 // failed says that the event tells an error.
 func (c *chunk) failed(ev sse.Event) bool {
-	return isFailure(c.failure) || string(ev.Name) == "error" && c.choices.Kind() != tape.Array
+	return format.IsFailure(c.failure) || string(ev.Name) == "error" && c.choices.Kind() != tape.Array
 }
 
 // fail ends the stream with the upstream's own error.
@@ -116,7 +127,7 @@ func (d *chatStreamDecoder) chunk(dst []chat.Event, c *chunk) ([]chat.Event, err
 	dst = d.start(dst, c, c.choices.Len() > 0)
 	if !d.finished {
 		var err error
-		if dst, err = d.delta(dst, member(choice, "delta"), choice.Get("logprobs")); err != nil {
+		if dst, err = d.delta(dst, choice.Member("delta"), choice.Get("logprobs")); err != nil {
 			return dst, err
 		}
 		if reason := choice.Get("finish_reason").Literal(); !reason.Empty() {
@@ -141,7 +152,7 @@ func (d *chatStreamDecoder) chunk(dst []chat.Event, c *chunk) ([]chat.Event, err
 
 // choiceError is the error of a choice that finished with one.
 func choiceError(root, choice tape.Value) *chat.Error {
-	if isFailure(choice.Get("error")) {
+	if format.IsFailure(choice.Get("error")) {
 		return errorIn(choice)
 	}
 	return errorIn(root)
@@ -155,7 +166,7 @@ func (d *chatStreamDecoder) start(dst []chat.Event, c *chunk, choice bool) []cha
 		return dst
 	}
 	d.started = true
-	d.id = bytes.Clone(unescaped(id))
+	d.id = bytes.Clone(id.Unescaped())
 	return append(dst, chat.Event{Kind: chat.EventStart, ID: id, Model: c.model.Literal()})
 }
 

@@ -9,7 +9,7 @@ import (
 func (d *chatStreamDecoder) delta(dst []chat.Event, v, logprobs tape.Value) ([]chat.Event, error) {
 	var text, reasoning, thought, details, refusal, annotations, calls, function tape.Value
 	for key, value := range v.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "content":
 			text = value
 		case "reasoning_content":

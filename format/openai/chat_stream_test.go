@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 )
 
@@ -211,7 +212,7 @@ func TestEncodeReplayedAnswer(t *testing.T) {
 	// What was encoded means the same when it is decoded and gathered again.
 	d := Chat{}.NewStreamDecoder()
 	var c chat.Collector
-	for _, raw := range split(t, out) {
+	for _, raw := range formattest.Raws(t, out) {
 		events, err := d.Decode(nil, event(string(bytes.TrimSpace(bytes.TrimPrefix(raw, []byte("data: "))))))
 		if err != nil {
 			t.Fatal(err)

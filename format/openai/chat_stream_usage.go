@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -21,14 +22,13 @@ func StripUsage(dst []byte, ev sse.Event) []byte {
 	if from, to, ok := emptyUsage(ev.Data); ok {
 		return appendWithout(dst, ev, from, to)
 	}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(ev.Data); err != nil || t.Root().Kind() != tape.Object {
 		return append(dst, ev.Raw...)
 	}
 	root := t.Root()
-	if root.Get("choices").Len() == 0 && root.Get("usage").Kind() == tape.Object && !isFailure(root.Get("error")) {
+	if root.Get("choices").Len() == 0 && root.Get("usage").Kind() == tape.Object && !format.IsFailure(root.Get("error")) {
 		return dst
 	}
 	from, to := usageMember(root)

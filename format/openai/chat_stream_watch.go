@@ -115,7 +115,7 @@ func bit(choice tape.Value) uint64 {
 // call.
 func hasContent(delta tape.Value) bool {
 	for key, value := range delta.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "content", "reasoning_content", "reasoning", "refusal",
 			"reasoning_details", "tool_calls", "function_call", "audio", "images":
 			if value.Len() > 0 || !value.Literal().Empty() {

@@ -11,8 +11,9 @@ import (
 
 // tools reads the tools.
 func (d *requestDecoder) tools(field string, v tape.Value) error {
+	d.hasTools = true
 	if v.Kind() != tape.Array {
-		return mustBe(field, "an array")
+		return chat.MustBe(field, "an array")
 	}
 	if v.Len() > maxTools {
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d tools", maxTools))
@@ -34,7 +35,7 @@ func (d *requestDecoder) tools(field string, v tape.Value) error {
 // form that is a tool.
 func (d *requestDecoder) webSearch(field string, v tape.Value) error {
 	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
+		return chat.MustBe(field, "an object")
 	}
 	d.r.Tools = append(d.r.Tools, chat.Tool{Type: field, Raw: v.Raw(), Server: chat.ServerWebSearch})
 	return nil
@@ -50,7 +51,7 @@ type place struct {
 
 // mustBe is the error of a place that has a wrong value.
 func (p place) mustBe(below, what string) *chat.Error {
-	return mustBe(p.list+"["+strconv.Itoa(p.number)+"]"+p.below+below, what)
+	return chat.MustBe(p.list+"["+strconv.Itoa(p.number)+"]"+p.below+below, what)
 }
 
 // tool reads a tool of any type.
@@ -58,14 +59,14 @@ func (d *requestDecoder) tool(at place, v tape.Value) (chat.Tool, error) {
 	if v.Kind() != tape.Object {
 		return chat.Tool{}, at.mustBe("", "an object")
 	}
-	function := member(v, "function")
-	switch kind := member(v, "type"); {
+	function := v.Member("function")
+	switch kind := v.Member("type"); {
 	case kind.Is("function"), !kind.Exists() && function.Exists():
 		at.below = ".function"
 		return decodeFunction(at, function)
 	case kind.Is("custom"):
 		at.below = ".custom"
-		return d.customTool(at, member(v, "custom"))
+		return d.customTool(at, v.Member("custom"))
 	case kind.Kind() != tape.String:
 		return chat.Tool{}, at.mustBe(".type", `"function" or another type of tool`)
 	default:
@@ -81,12 +82,12 @@ func (d *requestDecoder) customTool(at place, v tape.Value) (chat.Tool, error) {
 		return tool, err
 	}
 	tool.Schema, tool.Strict, tool.Custom = anyText, chat.Unset, plainText
-	text := member(v, "format")
+	text := v.Member("format")
 	if text.Kind() != tape.Object {
 		return tool, nil
 	}
 	tool.Custom = textFormat(text)
-	if !member(text, "type").Is("text") {
+	if !text.Member("type").Is("text") {
 		d.extraOnce(grammarField, text)
 	}
 	return tool, nil
@@ -98,10 +99,10 @@ func decodeFunction(at place, v tape.Value) (tool chat.Tool, err error) {
 		return tool, at.mustBe("", "an object with the function's name")
 	}
 	for key, value := range v.Members {
-		if !present(value) {
+		if !value.Present() {
 			continue
 		}
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "name":
 			tool.Name = value.Literal()
 		case "description":
@@ -130,11 +131,11 @@ func decodeFunction(at place, v tape.Value) (tool chat.Tool, err error) {
 // legacyFunctions reads the tools of clients that know functions only. A client
 // that sends both means the tools.
 func (d *requestDecoder) legacyFunctions() error {
-	if !d.functions.Exists() || d.seen&(1<<requestFields["tools"].number) != 0 {
+	if !d.functions.Exists() || d.hasTools {
 		return nil
 	}
 	if d.functions.Kind() != tape.Array {
-		return mustBe("functions", "an array")
+		return chat.MustBe("functions", "an array")
 	}
 	if d.functions.Len() > maxTools {
 		return chat.Invalid("functions", fmt.Sprintf("a request has at most %d functions", maxTools))
@@ -153,11 +154,11 @@ func (d *requestDecoder) legacyFunctions() error {
 	switch call := d.functionCall; {
 	case !call.Exists():
 	case call.Kind() == tape.Object:
-		return d.namedTool("function_call.name", member(call, "name"))
+		return d.namedTool("function_call.name", call.Member("name"))
 	case call.Is("auto"), call.Is("none"):
 		return d.toolChoice("function_call", call)
 	default:
-		return mustBe("function_call", `"auto", "none" or an object with a name`)
+		return chat.MustBe("function_call", `"auto", "none" or an object with a name`)
 	}
 	return nil
 }
@@ -174,26 +175,26 @@ func (d *requestDecoder) toolChoice(field string, v tape.Value) error {
 		case v.Is("required"), v.Is("any"):
 			choice.Mode = chat.ToolAny
 		default:
-			return mustBe(field, `"auto", "none", "required" or an object`)
+			return chat.MustBe(field, `"auto", "none", "required" or an object`)
 		}
 		return nil
 	}
 	switch kind := v.Get("type"); {
 	case kind.Is("function"):
-		return d.namedTool("tool_choice.function.name", member(member(v, "function"), "name"))
+		return d.namedTool("tool_choice.function.name", v.Member("function").Member("name"))
 	case kind.Is("custom"):
-		return d.namedTool("tool_choice.custom.name", member(member(v, "custom"), "name"))
+		return d.namedTool("tool_choice.custom.name", v.Member("custom").Member("name"))
 	case kind.Is("allowed_tools"):
-		return d.allowedTools(member(v, "allowed_tools"))
+		return d.allowedTools(v.Member("allowed_tools"))
 	default:
-		return mustBe("tool_choice.type", "function, custom or allowed_tools")
+		return chat.MustBe("tool_choice.type", "function, custom or allowed_tools")
 	}
 }
 
 // namedTool demands the tool with a name.
 func (d *requestDecoder) namedTool(path string, name tape.Value) error {
 	if name.Literal().Empty() {
-		return mustBe(path, "the name of a tool")
+		return chat.MustBe(path, "the name of a tool")
 	}
 	d.r.ToolChoice = chat.ToolChoice{Mode: chat.ToolNamed, Names: []chat.Literal{name.Literal()}}
 	return nil
@@ -201,32 +202,49 @@ func (d *requestDecoder) namedTool(path string, name tape.Value) error {
 
 // allowedTools permits some of the tools.
 func (d *requestDecoder) allowedTools(v tape.Value) error {
+	const at = "tool_choice.allowed_tools"
+	return d.allow(at, v, func(tool tape.Value) (chat.Literal, error) {
+		function := tool.Member("function")
+		if !function.Exists() {
+			function = tool.Member("custom")
+		}
+		name := function.Member("name").Literal()
+		if name.Empty() {
+			return nil, chat.MustBe(at+".tools", "an array of tools with names")
+		}
+		return name, nil
+	})
+}
+
+// allow permits the tools in an object at a place, which may also demand one of
+// them. A tool for which nameOf returns no name is passed over.
+func (d *requestDecoder) allow(at string, v tape.Value, nameOf func(tool tape.Value) (chat.Literal, error)) error {
 	choice := chat.ToolChoice{Mode: chat.ToolAllowed}
-	switch mode := member(v, "mode"); {
+	switch mode := v.Member("mode"); {
 	case mode.Is("required"):
 		choice.Required = true
 	case mode.Is("auto"), !mode.Exists():
 	default:
-		return mustBe("tool_choice.allowed_tools.mode", "auto or required")
+		return chat.MustBe(at+".mode", "auto or required")
 	}
-	tools := member(v, "tools")
+	tools := v.Member("tools")
 	if tools.Kind() != tape.Array || tools.Len() == 0 {
-		return mustBe("tool_choice.allowed_tools.tools", "an array of tools")
+		return chat.MustBe(at+".tools", "an array of tools")
 	}
 	if tools.Len() > maxTools {
-		return chat.Invalid("tool_choice.allowed_tools.tools", fmt.Sprintf("at most %d tools can be allowed", maxTools))
+		return chat.Invalid(at+".tools", fmt.Sprintf("at most %d tools can be allowed", maxTools))
 	}
-	for element := range tools.Elements {
-		function := member(element, "function")
-		if !function.Exists() {
-			function = member(element, "custom")
+	for tool := range tools.Elements {
+		name, err := nameOf(tool)
+		if err != nil {
+			return err
 		}
-		name := member(function, "name").Literal()
-		if name.Empty() {
-			return mustBe("tool_choice.allowed_tools.tools", "an array of tools with names")
+		if !name.Empty() {
+			choice.Names = append(choice.Names, name)
 		}
-		choice.Names = append(choice.Names, name)
 	}
-	d.r.ToolChoice = choice
+	if choice.Names != nil {
+		d.r.ToolChoice = choice
+	}
 	return nil
 }

@@ -12,10 +12,23 @@ const webSearchField = "web_search_options"
 
 // tools writes the tools and how they may be used.
 func (e *requestEncoder) tools() {
-	any := false
+	any := e.toolList(func(t *chat.Tool) bool {
+		return t.Server != chat.ServerWebSearch && (t.Type == "" || e.speaks())
+	}, e.tool)
+	e.serverTools()
+	if !any {
+		e.withoutTools()
+		return
+	}
+	e.toolChoice()
+	e.truth("parallel_tool_calls", e.r.ParallelTools)
+}
+
+// toolList writes the tools that are sent, and says whether there are any.
+func (e *requestEncoder) toolList(sends func(t *chat.Tool) bool, write func(t *chat.Tool)) (any bool) {
 	for i := range e.r.Tools {
 		t := &e.r.Tools[i]
-		if t.Server == chat.ServerWebSearch || t.Type != "" && !e.speaks() {
+		if !sends(t) {
 			continue
 		}
 		if any {
@@ -25,17 +38,16 @@ func (e *requestEncoder) tools() {
 			e.b.Byte('[')
 			any = true
 		}
-		e.tool(t)
+		write(t)
 	}
 	if any {
 		e.b.Byte(']')
 	}
-	e.serverTools()
-	if any {
-		e.toolChoice()
-		e.truth("parallel_tool_calls", e.r.ParallelTools)
-		return
-	}
+	return any
+}
+
+// withoutTools reports how tools may be used where none is sent.
+func (e *requestEncoder) withoutTools() {
 	if e.r.ToolChoice.Mode != chat.ToolUnset && e.r.ToolChoice.Mode != chat.ToolNone {
 		e.drop("tool_choice")
 	}
@@ -122,7 +134,7 @@ func (e *requestEncoder) sendsCustom(t *chat.Tool) bool {
 // Definitions come behind the calls, so it looks at what the client sent.
 func (e *requestEncoder) sentCustom(name chat.Literal) bool {
 	for i := range e.r.Tools {
-		if t := &e.r.Tools[i]; t.Custom != nil && sameText(t.Name, name) {
+		if t := &e.r.Tools[i]; t.Custom != nil && t.Name.Equal(name) {
 			return e.sendsCustom(t)
 		}
 	}
@@ -130,26 +142,31 @@ func (e *requestEncoder) sentCustom(name chat.Literal) bool {
 }
 
 // toolName returns the name under which a tool is sent.
-func (e *requestEncoder) toolName(l chat.Literal) chat.Literal { return sentName(l, maxToolName) }
+func (e *requestEncoder) toolName(l chat.Literal) chat.Literal { return chatToolNames.Fit(l) }
 
 // toolChoice writes which tools may or must be called. A choice of tools that
 // are not sent is left out.
 func (e *requestEncoder) toolChoice() {
-	choice := &e.r.ToolChoice
-	var word string
-	switch choice.Mode {
+	switch choice := &e.r.ToolChoice; choice.Mode {
+	case chat.ToolNamed:
+		e.namedTool(choice.Names)
+	case chat.ToolAllowed:
+		e.allowedTools(choice)
+	default:
+		e.toolMode(choice.Mode)
+	}
+}
+
+// toolMode writes a choice that names no tool.
+func (e *requestEncoder) toolMode(mode chat.ToolMode) {
+	word := ""
+	switch mode {
 	case chat.ToolAuto:
 		word = "auto"
 	case chat.ToolAny:
 		word = "required"
 	case chat.ToolNone:
 		word = "none"
-	case chat.ToolNamed:
-		e.namedTool(choice.Names)
-		return
-	case chat.ToolAllowed:
-		e.allowedTools(choice)
-		return
 	default:
 		return
 	}
@@ -204,7 +221,7 @@ func (e *requestEncoder) allowedTools(choice *chat.ToolChoice) {
 func (e *requestEncoder) sent(name chat.Literal) *chat.Tool {
 	for i := range e.r.Tools {
 		t := &e.r.Tools[i]
-		if t.Name != nil && sameText(t.Name, name) && (t.Type == "" || e.speaks()) {
+		if t.Name != nil && t.Name.Equal(name) && (t.Type == "" || e.speaks()) {
 			return t
 		}
 	}

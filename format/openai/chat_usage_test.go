@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 )
 
@@ -68,15 +69,15 @@ func TestStripUsage(t *testing.T) {
 // TestStripUsageOfStreams shows that the streams of the golden files lose their
 // counts and nothing else.
 func TestStripUsageOfStreams(t *testing.T) {
-	cases(t, "upstream_stream.sse", func(t *testing.T, _ string, content []byte) {
+	formattest.Cases(t, "upstream_stream.sse", func(t *testing.T, _ string, content []byte) {
 		got := stripped(t, string(content))
 		before, after := run(bytes.NewReader(content)), run(strings.NewReader(got))
-		if after.err != nil || withoutUsage(before.events.String()) != withoutUsage(after.events.String()) {
-			t.Errorf("the stream changed: %v\nbefore:\n%s\nafter:\n%s", after.err, before.events.String(), after.events.String())
+		if after.Err != nil || withoutUsage(before.Events.String()) != withoutUsage(after.Events.String()) {
+			t.Errorf("the stream changed: %v\nbefore:\n%s\nafter:\n%s", after.Err, before.Events.String(), after.Events.String())
 		}
 		scanner := sse.NewScanner(strings.NewReader(got), 0)
 		for ev, err := scanner.Next(); err == nil; ev, err = scanner.Next() {
-			if bytes.HasPrefix(ev.Data, []byte("{")) && parse(t, string(ev.Data)).Get("usage").Exists() {
+			if bytes.HasPrefix(ev.Data, []byte("{")) && formattest.Parse(t, string(ev.Data)).Get("usage").Exists() {
 				t.Errorf("usage is left: %s", ev.Data)
 			}
 		}

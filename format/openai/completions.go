@@ -64,9 +64,9 @@ func (Completions) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 		return nil, chat.BadAnswer("the upstream's answer has no text")
 	}
 	r := &chat.Response{
-		ID:    member(doc, "id").Literal(),
-		Model: member(doc, "model").Literal(),
-		Stop:  stopOf(member(choice, "finish_reason").Literal(), content{}),
+		ID:    doc.Member("id").Literal(),
+		Model: doc.Member("model").Literal(),
+		Stop:  stopOf(choice.Member("finish_reason").Literal(), content{}),
 		Usage: c.usage(),
 	}
 	r.Created, _ = doc.Get("created").Int()
@@ -74,7 +74,7 @@ func (Completions) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 		r.Blocks = []chat.Block{{Kind: chat.Text, Text: text}}
 	}
 	if r.Stop.Reason == chat.StopEnd {
-		metSequence(&r.Stop, member(choice, "stop_reason"))
+		metSequence(&r.Stop, choice.Member("stop_reason"))
 	}
 	return r, nil
 }
@@ -96,11 +96,11 @@ func (Completions) EncodeResponse(dst []byte, r *chat.Response, x *chat.Exchange
 		case chat.Text, chat.Refusal:
 			dst = append(dst, b.Text.Inner()...)
 		case chat.Thinking, chat.RedactedThinking:
-			report.Drop("content." + kindName(b.Kind))
+			report.Drop("content." + b.Kind.String())
 		case chat.Opaque:
 			report.Drop("content." + b.Type)
 		default:
-			report.Lose("content." + kindName(b.Kind))
+			report.Lose("content." + b.Kind.String())
 		}
 	}
 	dst = append(dst, `","index":0,"logprobs":null,"finish_reason":"`...)

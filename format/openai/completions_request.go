@@ -26,36 +26,49 @@ func (Completions) DecodeRequest(doc tape.Value) (*chat.Request, error) {
 // completionsDecoder reads one request.
 type completionsDecoder struct {
 	requestDecoder
-	own uint8 // the fields of the format's own that were read, as bits
 }
 
-// sharedFields are the fields that mean the same as in the Chat format.
-var sharedFields = map[string]bool{
-	"model": true, "stream": true, "stream_options": true, "max_tokens": true, "temperature": true,
-	"top_p": true, "top_k": true, "n": true, "stop": true, "presence_penalty": true,
-	"frequency_penalty": true, "seed": true, "logit_bias": true, "user": true,
-}
-
-// completionsFields are the fields of the format's own.
-var completionsFields = map[string]struct {
-	bit  uint8
-	read func(d *completionsDecoder, v tape.Value) error
-}{
-	"prompt": {1, (*completionsDecoder).prompt},
-	"suffix": {2, unless("suffix", "text behind the completion", func(v tape.Value) bool {
+// completionsFields are the fields with a neutral meaning, by name: the format's
+// own, and those that mean the same as in the Chat format.
+var completionsFields = format.FieldsOf(map[string]format.FieldReader[*completionsDecoder]{
+	"prompt": (*completionsDecoder).prompt,
+	"suffix": unless("text behind the completion", func(v tape.Value) bool {
 		return v.Kind() == tape.String && v.Literal().Empty()
-	})},
-	"echo": {4, unless("echo", "a completion that repeats the prompt", func(v tape.Value) bool { return v.Kind() == tape.False })},
-	"best_of": {8, unless("best_of", "the best of several completions", func(v tape.Value) bool {
+	}),
+	"echo": unless("a completion that repeats the prompt", func(v tape.Value) bool { return v.Kind() == tape.False }),
+	"best_of": unless("the best of several completions", func(v tape.Value) bool {
 		n, ok := v.Int()
 		return ok && n == 1
-	})},
-	"logprobs": {16, unless("logprobs", "the probabilities of a completion's tokens", func(v tape.Value) bool { return v.Kind() == tape.False })},
+	}),
+	"logprobs": unless("the probabilities of a completion's tokens", func(v tape.Value) bool { return v.Kind() == tape.False }),
+
+	"model":             chats("model"),
+	"stream":            chats("stream"),
+	"stream_options":    chats("stream_options"),
+	"max_tokens":        chats("max_tokens"),
+	"temperature":       chats("temperature"),
+	"top_p":             chats("top_p"),
+	"top_k":             chats("top_k"),
+	"n":                 chats("n"),
+	"stop":              chats("stop"),
+	"presence_penalty":  chats("presence_penalty"),
+	"frequency_penalty": chats("frequency_penalty"),
+	"seed":              chats("seed"),
+	"logit_bias":        chats("logit_bias"),
+	"user":              chats("user"),
+})
+
+// chats is the reader of a field of the Chat format.
+func chats(name string) format.FieldReader[*completionsDecoder] {
+	read := chatFields[name]
+	return func(d *completionsDecoder, field string, v tape.Value) error {
+		return read(&d.requestDecoder, field, v)
+	}
 }
 
 // unless refuses a field unless its value says nothing.
-func unless(field, what string, saysNothing func(tape.Value) bool) func(*completionsDecoder, tape.Value) error {
-	return func(_ *completionsDecoder, v tape.Value) error {
+func unless(what string, saysNothing func(tape.Value) bool) format.FieldReader[*completionsDecoder] {
+	return func(_ *completionsDecoder, field string, v tape.Value) error {
 		if saysNothing(v) {
 			return nil
 		}
@@ -65,10 +78,8 @@ func unless(field, what string, saysNothing func(tape.Value) bool) func(*complet
 
 // request reads all fields.
 func (d *completionsDecoder) request(doc tape.Value) error {
-	for key, value := range doc.Members {
-		if err := d.field(string(name(key)), key, value); err != nil {
-			return err
-		}
+	if err := completionsFields.Read(d, doc, d.unknown); err != nil {
+		return err
 	}
 	if d.r.Turns == nil {
 		return chat.Invalid("prompt", "the request has no prompt; set the field prompt")
@@ -76,33 +87,8 @@ func (d *completionsDecoder) request(doc tape.Value) error {
 	return d.settle()
 }
 
-// field reads a field of the request.
-func (d *completionsDecoder) field(field string, key, v tape.Value) error {
-	own, isOwn := completionsFields[field]
-	again := isOwn && d.own&own.bit != 0
-	d.own |= own.bit
-	if sharedFields[field] {
-		bit := uint64(1) << requestFields[field].number
-		again = d.seen&bit != 0
-		d.seen |= bit
-	}
-	switch {
-	case again:
-		return chat.Invalid(field, "the field "+field+" stands twice in the request")
-	case !present(v):
-		return nil
-	case isOwn:
-		return own.read(d, v)
-	case sharedFields[field]:
-		return requestFields[field].read(&d.requestDecoder, field, v)
-	default:
-		d.extra(format.Bounded(key.Text(), maxExtraName), v)
-		return nil
-	}
-}
-
 // prompt reads the prompt: a string, or a list of one.
-func (d *completionsDecoder) prompt(v tape.Value) error {
+func (d *completionsDecoder) prompt(_ string, v tape.Value) error {
 	if v.Kind() == tape.Array {
 		switch {
 		case isTokens(v), v.Len() == 1 && isTokens(only(v)):
@@ -114,7 +100,7 @@ func (d *completionsDecoder) prompt(v tape.Value) error {
 		}
 	}
 	if v.Kind() != tape.String || v.Literal().Empty() {
-		return mustBe("prompt", "a string that is not empty")
+		return chat.MustBe("prompt", "a string that is not empty")
 	}
 	d.r.Turns = []chat.Turn{{Role: chat.User, Blocks: []chat.Block{{Kind: chat.Text, Text: v.Literal()}}}}
 	return nil

@@ -50,20 +50,10 @@ type completionsStreamDecoder struct{ chatStreamDecoder }
 
 // Decode implements format.StreamDecoder.
 func (d *completionsStreamDecoder) Decode(dst []chat.Event, ev sse.Event) ([]chat.Event, error) {
-	data := bytes.TrimSpace(ev.Data)
-	switch {
-	case d.ended || len(data) == 0:
-		return dst, nil
-	case isDone(data):
-		return d.Finish(dst)
-	}
-	if err := d.tape.Parse(data); err != nil {
-		d.ended = true
-		return dst, format.ErrNotJSON
-	}
-	c := chunkOf(d.tape.Root())
-	if c.failed(ev) {
-		return d.fail(dst, errorIn(c.root)), nil
+	var c chunk
+	dst, ok, err := d.read(dst, ev, &c)
+	if !ok {
+		return dst, err
 	}
 	return d.chunk(dst, &c), nil
 }

@@ -11,12 +11,13 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 )
 
 func TestCompletionsGoldenRequests(t *testing.T) {
-	cases(t, "completions_request.json", func(t *testing.T, dir string, content []byte) {
-		r, err := Completions{}.DecodeRequest(parse(t, string(content)))
+	formattest.Cases(t, "completions_request.json", func(t *testing.T, dir string, content []byte) {
+		r, err := Completions{}.DecodeRequest(formattest.Parse(t, string(content)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,7 +26,7 @@ func TestCompletionsGoldenRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, dir, "chat_upstream_request.golden.json", pretty(t, b.Bytes()))
+		formattest.Golden(t, dir, "chat_upstream_request.golden.json", formattest.Pretty(t, b.Bytes()))
 		for _, loss := range report {
 			if loss.Meaning {
 				t.Errorf("lost %s", loss.Path)
@@ -35,8 +36,8 @@ func TestCompletionsGoldenRequests(t *testing.T) {
 }
 
 func TestCompletionsGoldenAnswers(t *testing.T) {
-	cases(t, "completions_answer.json", func(t *testing.T, dir string, content []byte) {
-		doc := parse(t, string(content))
+	formattest.Cases(t, "completions_answer.json", func(t *testing.T, dir string, content []byte) {
+		doc := formattest.Parse(t, string(content))
 		r, err := Completions{}.DecodeResponse(doc)
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +46,7 @@ func TestCompletionsGoldenAnswers(t *testing.T) {
 		if len(report) > 0 {
 			t.Errorf("lost %v", report)
 		}
-		golden(t, dir, "client_response.golden.json", pretty(t, got))
+		formattest.Golden(t, dir, "client_response.golden.json", formattest.Pretty(t, got))
 		usage, err := Completions{}.InspectResponse(doc)
 		if err != nil || usage != r.Usage {
 			t.Errorf("inspected usage %+v, %v; decoded %+v", usage, err, r.Usage)
@@ -54,42 +55,21 @@ func TestCompletionsGoldenAnswers(t *testing.T) {
 }
 
 // completed decodes and encodes a stream of completions.
-func completed(r io.Reader) *transcript {
-	var out transcript
-	scanner := sse.NewScanner(r, 0)
-	defer scanner.Release()
-	decoder, encoder := Completions{}.NewStreamDecoder(), Completions{}.NewStreamEncoder(exchange())
-	var events []chat.Event
-	for {
-		ev, err := scanner.Next()
-		if err == io.EOF {
-			events, out.err = decoder.Finish(events[:0])
-			out.take(encoder, events)
-			return &out
-		}
-		if err != nil {
-			out.err = err
-			return &out
-		}
-		events, out.err = decoder.Decode(events[:0], ev)
-		out.take(encoder, events)
-		if out.err != nil {
-			return &out
-		}
-	}
+func completed(r io.Reader) *formattest.Transcript {
+	return formattest.Run(r, Completions{}.NewStreamDecoder(), Completions{}.NewStreamEncoder(exchange()), describe)
 }
 
 func TestCompletionsGoldenStreams(t *testing.T) {
-	cases(t, "completions_stream.sse", func(t *testing.T, dir string, content []byte) {
+	formattest.Cases(t, "completions_stream.sse", func(t *testing.T, dir string, content []byte) {
 		out := completed(bytes.NewReader(content))
-		if out.err != nil {
-			t.Fatal(out.err)
+		if out.Err != nil {
+			t.Fatal(out.Err)
 		}
-		golden(t, dir, "events.golden.txt", out.events.Bytes())
-		golden(t, dir, "client_stream.golden.sse", out.client)
-		checkGrammar(t, out.events.String())
-		if again := completed(iotest.OneByteReader(bytes.NewReader(content))); !bytes.Equal(again.client, out.client) {
-			t.Errorf("byte by byte:\n%s\nwant:\n%s", again.client, out.client)
+		formattest.Golden(t, dir, "events.golden.txt", out.Events.Bytes())
+		formattest.Golden(t, dir, "client_stream.golden.sse", out.Client)
+		formattest.CheckEvents(t, out.Events.String())
+		if again := completed(iotest.OneByteReader(bytes.NewReader(content))); !bytes.Equal(again.Client, out.Client) {
+			t.Errorf("byte by byte:\n%s\nwant:\n%s", again.Client, out.Client)
 		}
 	})
 }
@@ -97,18 +77,18 @@ func TestCompletionsGoldenStreams(t *testing.T) {
 // A stream of completions that is cut is no success, wherever it is cut, and the
 // watcher says the same as the decoder.
 func TestCompletionsStreamsTruncated(t *testing.T) {
-	cases(t, "completions_stream.sse", func(t *testing.T, _ string, content []byte) {
-		events := split(t, content)
+	formattest.Cases(t, "completions_stream.sse", func(t *testing.T, _ string, content []byte) {
+		events := formattest.Raws(t, content)
 		for n := range len(events) + 1 {
 			part := bytes.Join(events[:n], nil)
 			failed := bytes.Contains(part, []byte(`"error"`))
 			out := completed(bytes.NewReader(part))
 			complete := hasFinish(part) && !failed
-			if ended := out.err == nil && out.ended; ended != complete {
-				t.Errorf("after %d events the decoder ends with %v, complete: %t", n, out.err, complete)
+			if ended := out.Err == nil && out.Ended; ended != complete {
+				t.Errorf("after %d events the decoder ends with %v, complete: %t", n, out.Err, complete)
 			}
-			if bytes.Contains(out.client, []byte("[DONE]")) != complete {
-				t.Errorf("after %d events the client gets %s", n, out.client)
+			if bytes.Contains(out.Client, []byte("[DONE]")) != complete {
+				t.Errorf("after %d events the client gets %s", n, out.Client)
 			}
 
 			w := Completions{}.NewStreamWatcher()
@@ -160,7 +140,7 @@ func TestCompletionsRefused(t *testing.T) {
 		"no tokens at all":       {`"prompt":"a","max_tokens":0`, "max_tokens"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Completions{}.DecodeRequest(parse(t, `{"model":"m",`+tc.fields+`}`))
+			_, err := Completions{}.DecodeRequest(formattest.Parse(t, `{"model":"m",`+tc.fields+`}`))
 			e, ok := errors.AsType[*chat.Error](err)
 			if !ok || e.Kind != chat.ErrInvalidRequest || e.Param != tc.param {
 				t.Errorf("error is %+v, want one about %s", err, tc.param)
@@ -168,7 +148,7 @@ func TestCompletionsRefused(t *testing.T) {
 		})
 	}
 	for _, doc := range []string{`[]`, `"x"`, `null`} {
-		if _, err := (Completions{}).DecodeRequest(parse(t, doc)); err == nil {
+		if _, err := (Completions{}).DecodeRequest(formattest.Parse(t, doc)); err == nil {
 			t.Errorf("%s is taken for a request", doc)
 		}
 	}
@@ -195,7 +175,7 @@ func TestCompletionsOfChats(t *testing.T) {
 		Stop: chat.Stop{Reason: chat.StopToolUse},
 	}
 	got, report := Completions{}.EncodeResponse(nil, r, exchange())
-	choice := only(parse(t, string(got)).Get("choices"))
+	choice := only(formattest.Parse(t, string(got)).Get("choices"))
 	if !choice.Get("text").Is("ab") || fmt.Sprint(report) == "[]" {
 		t.Errorf("got %s, report %v", got, report)
 	}
@@ -206,9 +186,9 @@ func TestCompletionsOfChats(t *testing.T) {
 		stream = encoder.Encode(stream, ev)
 	}
 	var text strings.Builder
-	events := split(t, stream)
+	events := formattest.Raws(t, stream)
 	for _, raw := range events[:len(events)-1] {
-		doc := parse(t, strings.TrimPrefix(strings.TrimSpace(string(raw)), "data: "))
+		doc := formattest.Parse(t, strings.TrimPrefix(strings.TrimSpace(string(raw)), "data: "))
 		if !doc.Get("object").Is("text_completion") || doc.Get("usage").Exists() {
 			t.Errorf("chunk is %s", raw)
 		}
@@ -227,7 +207,7 @@ func TestCompletionsAnswersThatAreNone(t *testing.T) {
 		"a chat completion": `{"choices":[{"index":0,"message":{"content":"x"}}]}`,
 		"a list":            `[]`,
 	} {
-		if _, err := (Completions{}).DecodeResponse(parse(t, doc)); err == nil {
+		if _, err := (Completions{}).DecodeResponse(formattest.Parse(t, doc)); err == nil {
 			t.Errorf("%s is taken for an answer", name)
 		}
 	}

@@ -21,32 +21,15 @@ func (r Responses) DecodeCountRequest(doc tape.Value) (*chat.Request, error) {
 
 // EncodeCountRequest implements format.Counter.
 func (r Responses) EncodeCountRequest(b *format.Body, request *chat.Request, to chat.Target) (chat.Report, error) {
-	return format.PromptOf(r, request, to, func(doc tape.Value) {
-		separator := byte('{')
-		for key, value := range doc.Members {
-			if !countFields[string(name(key))] {
-				continue
-			}
-			b.Byte(separator)
-			separator = ','
-			b.Raw(key.Raw())
-			b.Byte(':')
-			b.Raw(value.Raw())
-		}
-		b.Byte('}')
-	})
+	return format.EncodePrompt(b, r, request, to, countFields)
 }
 
 // DecodeCount implements format.Counter.
 func (Responses) DecodeCount(doc tape.Value) (int64, error) {
-	if isFailure(doc.Get("error")) {
+	if format.IsFailure(doc.Get("error")) {
 		return 0, errorIn(doc)
 	}
-	tokens, ok := doc.Get("input_tokens").Int()
-	if !ok || tokens < 0 {
-		return 0, chat.BadAnswer("the upstream's answer does not say how many tokens it has counted")
-	}
-	return tokens, nil
+	return format.InputTokens(doc)
 }
 
 // EncodeCount implements format.Counter.

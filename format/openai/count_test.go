@@ -5,11 +5,12 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestCountGoldenRequests(t *testing.T) {
-	cases(t, "count_request.json", func(t *testing.T, dir string, content []byte) {
-		r, err := Responses{}.DecodeCountRequest(parse(t, string(content)))
+	formattest.Cases(t, "count_request.json", func(t *testing.T, dir string, content []byte) {
+		r, err := Responses{}.DecodeCountRequest(formattest.Parse(t, string(content)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -18,7 +19,7 @@ func TestCountGoldenRequests(t *testing.T) {
 		if err != nil || len(report) > 0 {
 			t.Fatalf("report %v, error %v", report, err)
 		}
-		golden(t, dir, "count_upstream_request.golden.json", pretty(t, b.Bytes()))
+		formattest.Golden(t, dir, "count_upstream_request.golden.json", formattest.Pretty(t, b.Bytes()))
 		if r.MaxTokens == nil || r.Temperature == nil || !r.Stream {
 			t.Error("the encoder has changed the request")
 		}
@@ -31,11 +32,11 @@ func TestCountAnswers(t *testing.T) {
 	if string(answer) != `{"object":"response.input_tokens","input_tokens":42}` {
 		t.Errorf("the answer is %s", answer)
 	}
-	if n, err := codec.DecodeCount(parse(t, string(answer))); n != 42 || err != nil {
+	if n, err := codec.DecodeCount(formattest.Parse(t, string(answer))); n != 42 || err != nil {
 		t.Errorf("decoded %d, %v", n, err)
 	}
 	for _, doc := range []string{`{}`, `[]`, `{"input_tokens":"7"}`, `{"input_tokens":-1}`, `{"error":{"message":"no"}}`} {
-		if n, err := codec.DecodeCount(parse(t, doc)); err == nil {
+		if n, err := codec.DecodeCount(formattest.Parse(t, doc)); err == nil {
 			t.Errorf("%s says %d", doc, n)
 		}
 	}

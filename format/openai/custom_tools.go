@@ -14,8 +14,8 @@ const grammarField = "tools[].format"
 // textFormat is the text that a tool takes in the words of the Responses format,
 // which the neutral form has. Chat puts a grammar into an object of its own.
 func textFormat(v tape.Value) chat.Raw {
-	grammar := member(v, "grammar")
-	if grammar.Kind() != tape.Object || !member(v, "type").Is("grammar") {
+	grammar := v.Member("grammar")
+	if grammar.Kind() != tape.Object || !v.Member("type").Is("grammar") {
 		return v.Raw()
 	}
 	flat := append([]byte(nil), `{"type":"grammar"`...)
@@ -29,9 +29,8 @@ func textFormat(v tape.Value) chat.Raw {
 
 // appendTextFormat appends the text that a tool takes in the words of Chat.
 func appendTextFormat(dst []byte, custom chat.Raw) []byte {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(custom); err != nil || t.Root().Kind() != tape.Object {
 		return append(dst, plainText...)
 	}

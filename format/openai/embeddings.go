@@ -59,7 +59,7 @@ type embedDecoder struct {
 
 // field reads a field of the request.
 func (d *embedDecoder) field(key, v tape.Value) error {
-	field := string(name(key))
+	field := string(key.Unescaped())
 	switch field {
 	case "model", "input", "dimensions", "encoding_format":
 		if d.seen[field] {
@@ -67,7 +67,7 @@ func (d *embedDecoder) field(key, v tape.Value) error {
 		}
 		d.seen[field] = true
 	}
-	if !present(v) {
+	if !v.Present() {
 		return nil
 	}
 	switch field {
@@ -77,12 +77,12 @@ func (d *embedDecoder) field(key, v tape.Value) error {
 		return d.input(v)
 	case "dimensions":
 		if n, ok := v.Int(); !ok || n < 1 {
-			return mustBe(field, "a whole number of at least 1")
+			return chat.MustBe(field, "a whole number of at least 1")
 		}
 		d.r.Dimensions = chat.Number(v.Raw())
 	case "encoding_format":
 		if !v.Is("float") && !v.Is("base64") {
-			return mustBe(field, "float or base64")
+			return chat.MustBe(field, "float or base64")
 		}
 		d.r.Base64 = v.Is("base64")
 	default:
@@ -95,7 +95,7 @@ func (d *embedDecoder) field(key, v tape.Value) error {
 
 // wrongInput is the error of an input that is none of the four kinds.
 func wrongInput() error {
-	return mustBe("input", "a string, an array of strings, or one or several arrays of token numbers, and not empty")
+	return chat.MustBe("input", "a string, an array of strings, or one or several arrays of token numbers, and not empty")
 }
 
 // input reads what is to be embedded. OpenAI's servers refuse empty texts, too.
@@ -190,13 +190,12 @@ func (Embeddings) InspectVectors(body []byte) (chat.Usage, error) {
 
 // inspectFailure is the error of an answer without vectors.
 func inspectFailure(body []byte) error {
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(body); err != nil {
 		return chat.BadAnswer("the upstream's answer is not JSON")
 	}
-	if isFailure(t.Root().Get("error")) {
+	if format.IsFailure(t.Root().Get("error")) {
 		return errorIn(t.Root())
 	}
 	return noVectors()
@@ -221,9 +220,8 @@ func usageBehind(body []byte, at int) chat.Usage {
 	}
 	text := body[at+len(`"usage"`):]
 	text = bytes.TrimLeft(text[:min(len(text), most)], ": \t\r\n")
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	// It is an object of a few numbers, perhaps with objects in it: the first
 	// bracket at which it is valid ends it.
 	for end := 0; end < len(text); end++ {
@@ -256,7 +254,7 @@ func (Embeddings) DecodeVectors(doc tape.Value, n int) (*format.Vectors, error) 
 		}
 	}
 	switch {
-	case isFailure(failure):
+	case format.IsFailure(failure):
 		return nil, errorIn(doc)
 	case data.Kind() != tape.Array:
 		return nil, noVectors()

@@ -7,11 +7,12 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestEmbeddingsGoldenRequests(t *testing.T) {
-	cases(t, "embeddings_request.json", func(t *testing.T, dir string, content []byte) {
-		r, err := Embeddings{}.DecodeEmbedRequest(parse(t, string(content)))
+	formattest.Cases(t, "embeddings_request.json", func(t *testing.T, dir string, content []byte) {
+		r, err := Embeddings{}.DecodeEmbedRequest(formattest.Parse(t, string(content)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -19,7 +20,7 @@ func TestEmbeddingsGoldenRequests(t *testing.T) {
 		if _, err := (Embeddings{}).EncodeEmbedRequest(&b, r, "embed-x"); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, dir, "upstream_request.golden.json", pretty(t, b.Bytes()))
+		formattest.Golden(t, dir, "upstream_request.golden.json", formattest.Pretty(t, b.Bytes()))
 		if len(r.Others) != 1 || r.Others[0] != "user" || !r.Base64 || !r.List {
 			t.Errorf("decoded %+v", r)
 		}
@@ -27,8 +28,8 @@ func TestEmbeddingsGoldenRequests(t *testing.T) {
 }
 
 func TestEmbeddingsGoldenAnswers(t *testing.T) {
-	cases(t, "embeddings_answer.json", func(t *testing.T, dir string, content []byte) {
-		v, err := Embeddings{}.DecodeVectors(parse(t, string(content)), 2)
+	formattest.Cases(t, "embeddings_answer.json", func(t *testing.T, dir string, content []byte) {
+		v, err := Embeddings{}.DecodeVectors(formattest.Parse(t, string(content)), 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +38,7 @@ func TestEmbeddingsGoldenAnswers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, dir, file, pretty(t, got))
+			formattest.Golden(t, dir, file, formattest.Pretty(t, got))
 		}
 		usage, err := Embeddings{}.InspectVectors(content)
 		if err != nil || usage != v.Usage || usage.Prompt() != 8 || !usage.Known {
@@ -58,7 +59,7 @@ func TestEmbeddingsInputs(t *testing.T) {
 		"lists of those": {`[[1,2],[3]]`, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := Embeddings{}.DecodeEmbedRequest(parse(t, `{"model":"m","input":`+tc.input+`,"dimensions":null}`))
+			r, err := Embeddings{}.DecodeEmbedRequest(formattest.Parse(t, `{"model":"m","input":`+tc.input+`,"dimensions":null}`))
 			if err != nil || len(r.Texts) != tc.texts || r.Tokens != tc.tokens {
 				t.Fatalf("decoded %+v, %v", r, err)
 			}
@@ -84,7 +85,7 @@ func TestEmbeddingsInputs(t *testing.T) {
 	}
 	for name, tc := range refused {
 		t.Run(name, func(t *testing.T) {
-			_, err := Embeddings{}.DecodeEmbedRequest(parse(t, `{`+tc.fields+`}`))
+			_, err := Embeddings{}.DecodeEmbedRequest(formattest.Parse(t, `{`+tc.fields+`}`))
 			if e, ok := errors.AsType[*chat.Error](err); !ok || e.Param != tc.param || e.Kind != chat.ErrInvalidRequest {
 				t.Errorf("error is %+v, want one about %s", err, tc.param)
 			}
@@ -105,7 +106,7 @@ func TestEmbeddingsAnswersThatAreNone(t *testing.T) {
 		"a chat answer":  `{"choices":[]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if v, err := (Embeddings{}).DecodeVectors(parse(t, doc), 2); err == nil {
+			if v, err := (Embeddings{}).DecodeVectors(formattest.Parse(t, doc), 2); err == nil {
 				t.Errorf("decoded %+v", v)
 			}
 			if strings.Contains(doc, `"embedding"`) {

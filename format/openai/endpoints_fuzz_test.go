@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -34,7 +35,7 @@ func FuzzEndpoints(f *testing.F) {
 			if _, err := (Embeddings{}).EncodeEmbedRequest(&b, r, "m"); err != nil {
 				t.Fatal(err)
 			}
-			again, err := Embeddings{}.DecodeEmbedRequest(parse(t, string(b.Bytes())))
+			again, err := Embeddings{}.DecodeEmbedRequest(formattest.Parse(t, string(b.Bytes())))
 			if err != nil || len(again.Texts) != len(r.Texts) {
 				t.Fatalf("%s became %s: %v", doc, b.Bytes(), err)
 			}
@@ -42,24 +43,24 @@ func FuzzEndpoints(f *testing.F) {
 		if v, err := (Embeddings{}).DecodeVectors(root, root.Get("data").Len()); err == nil {
 			for _, r := range []*format.EmbedRequest{{}, {Base64: true}} {
 				if got, err := (Embeddings{}).EncodeVectors(nil, v, r, "m"); err == nil {
-					parse(t, string(got))
+					formattest.Parse(t, string(got))
 				}
 			}
 		}
 		if r, err := (Completions{}).DecodeRequest(root); err == nil {
 			var b format.Body
 			if _, err := (Chat{}).EncodeRequest(&b, r, chat.Target{Model: "m"}); err == nil {
-				parse(t, string(b.Bytes()))
+				formattest.Parse(t, string(b.Bytes()))
 			}
 		}
 		if r, err := (Completions{}).DecodeResponse(root); err == nil {
 			got, _ := Completions{}.EncodeResponse(nil, r, exchange())
-			parse(t, string(got))
+			formattest.Parse(t, string(got))
 		}
 		if r, err := (Responses{}).DecodeCountRequest(root); err == nil {
 			var b format.Body
 			if _, err := (Responses{}).EncodeCountRequest(&b, r, chat.Target{Model: "m"}); err == nil {
-				parse(t, string(b.Bytes()))
+				formattest.Parse(t, string(b.Bytes()))
 			}
 			if format.EstimateTokens(r) < 1 {
 				t.Fatalf("the estimate of %s is too small", doc)

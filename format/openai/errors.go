@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,9 +9,6 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
-
-// maxMessage bounds the message of an error, in bytes.
-const maxMessage = 1 << 10
 
 // DecodeError implements format.ErrorCodec.
 func (Chat) DecodeError(status int, header http.Header, body []byte) *chat.Error {
@@ -26,61 +22,27 @@ func (Chat) EncodeError(dst []byte, e *chat.Error) (status int, body []byte) {
 
 // decodeError reads an answer with an error status, whatever its shape.
 func decodeError(status int, header http.Header, body []byte) *chat.Error {
-	e := &chat.Error{}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
-	if err := t.Parse(body); err == nil {
-		readError(e, t.Root())
-	} else if text := bytes.TrimSpace(body); len(text) > 0 && text[0] != '<' {
-		e.Message = format.Bounded(string(text[:min(len(text), maxMessage)]), maxMessage)
-	}
-	if e.Message == "" {
-		e.Message = strings.TrimSpace("the upstream answered with status " + strconv.Itoa(status) + " " + http.StatusText(status))
-	}
-	e.Status = status
+	e := format.DecodeError(status, header, body, readError)
 	e.Kind = kindOf(status, e)
-	e.RetryAfter = format.RetryAfter(status, header)
 	return e
 }
 
 // errorIn reads an error that came with a success status: in an answer, or in an
 // event of a stream.
 func errorIn(v tape.Value) *chat.Error {
-	e := &chat.Error{}
-	readError(e, v)
-	if e.Message == "" {
-		e.Message = "the upstream reported an error and did not say which"
-	}
+	e := format.ErrorIn(v, readError)
 	e.Kind = kindOf(e.Status, e)
 	return e
 }
 
-// readError reads the words of an error: of an object with an error in it, of
-// one that is the error, or of an array of those.
+// readError reads the words of an error. Some servers tell the status as its code.
 func readError(e *chat.Error, v tape.Value) {
-	if v.Kind() == tape.Array {
-		for element := range v.Elements {
-			readError(e, element)
-			return
-		}
-	}
-	switch inner := member(v, "error"); inner.Kind() {
-	case tape.Object:
-		v = inner
+	v = format.ReadErrorMessage(e, v)
+	e.Type = format.ErrorWord(v.Member("type"))
+	e.Param = format.ErrorWord(v.Member("param"))
+	switch code := v.Member("code"); code.Kind() {
 	case tape.String:
-		e.Message = format.Bounded(inner.Text(), maxMessage)
-	}
-	for _, name := range []string{"message", "detail", "msg"} {
-		if e.Message == "" {
-			e.Message = format.Bounded(sentence(member(v, name)), maxMessage)
-		}
-	}
-	e.Type = format.Bounded(member(v, "type").Text(), 128)
-	e.Param = format.Bounded(member(v, "param").Text(), 128)
-	switch code := member(v, "code"); code.Kind() {
-	case tape.String:
-		e.Code = format.Bounded(code.Text(), 128)
+		e.Code = format.ErrorWord(code)
 		e.Status = statusIn(e.Code)
 	case tape.Number:
 		e.Status = statusIn(string(code.Raw()))
@@ -88,26 +50,6 @@ func readError(e *chat.Error, v tape.Value) {
 	if e.Status != 0 {
 		e.Code = ""
 	}
-}
-
-// sentence is the text of a message: a string, or the first one in FastAPI's
-// list of details.
-func sentence(v tape.Value) string {
-	switch v.Kind() {
-	case tape.String:
-		return v.Text()
-	case tape.Array:
-		for element := range v.Elements {
-			return sentence(element)
-		}
-	case tape.Object:
-		for _, name := range []string{"msg", "message"} {
-			if text := member(v, name).Text(); text != "" {
-				return text
-			}
-		}
-	}
-	return ""
 }
 
 // statusIn is the error status that some servers send as the code; 0 if it is
@@ -265,7 +207,7 @@ func encodeError(dst []byte, e *chat.Error) (status int, body []byte) {
 // appendError appends the object with the error.
 func appendError(dst []byte, e *chat.Error, w words) []byte {
 	dst = append(dst, `{"error":{"message":`...)
-	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, maxMessage))
+	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, format.MaxErrorMessage))
 	dst = append(dst, `,"type":`...)
 	dst = chat.AppendQuoted(dst, w.kind)
 	dst = append(dst, `,"param":`...)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
@@ -56,11 +57,11 @@ func TestDecodeError(t *testing.T) {
 
 func TestErrorMessagesAreBounded(t *testing.T) {
 	e := Chat{}.DecodeError(400, nil, []byte(`{"error":{"message":"`+strings.Repeat("é", 2000)+`"}}`))
-	if len(e.Message) > maxMessage || !strings.HasSuffix(e.Message, "é…") {
+	if len(e.Message) > format.MaxErrorMessage || !strings.HasSuffix(e.Message, "é…") {
 		t.Errorf("%d bytes, ending in %q", len(e.Message), e.Message[len(e.Message)-8:])
 	}
 	_, body := Chat{}.EncodeError(nil, &chat.Error{Message: strings.Repeat("x", 9000) + "\x1b"})
-	if len(body) > maxMessage+100 {
+	if len(body) > format.MaxErrorMessage+100 {
 		t.Errorf("%d bytes", len(body))
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -38,7 +39,7 @@ func FuzzDecodeResponse(f *testing.F) {
 	f.Add(`{"error":{"message":"x","code":429}}`)
 	f.Add(`[{"error":{"message":"x"}}]`)
 	f.Fuzz(func(t *testing.T, doc string) {
-		if e := (Chat{}).DecodeError(400, nil, []byte(doc)); e.Message == "" || len(e.Message) > maxMessage {
+		if e := (Chat{}).DecodeError(400, nil, []byte(doc)); e.Message == "" || len(e.Message) > format.MaxErrorMessage {
 			t.Fatalf("message %q", e.Message)
 		}
 		var index tape.Tape
@@ -67,10 +68,10 @@ func FuzzDecodeStream(f *testing.F) {
 	f.Add([]byte("event: error\ndata: {\"message\":\"x\"}\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		out := run(bytes.NewReader(stream))
-		if bytes.Contains(out.client, []byte("data: [DONE]\n\n")) && !out.ended {
-			t.Fatalf("a mark of success without an end: %s", out.client)
+		if bytes.Contains(out.Client, []byte("data: [DONE]\n\n")) && !out.Ended {
+			t.Fatalf("a mark of success without an end: %s", out.Client)
 		}
-		for _, raw := range split(t, out.client) {
+		for _, raw := range formattest.Raws(t, out.Client) {
 			data := bytes.TrimSpace(bytes.TrimPrefix(raw, []byte("data: ")))
 			if string(data) != "[DONE]" && !json.Valid(data) {
 				t.Fatalf("not JSON: %s", data)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
@@ -16,7 +17,7 @@ const notBase64 = "base64 text"
 func sourceOf(l chat.Literal) (s chat.Source, problem string) {
 	address := l.Inner()
 	if !isData(address) {
-		return chat.Source{Kind: chat.SourceURL, Data: unescaped(l)}, ""
+		return chat.Source{Kind: chat.SourceURL, Data: l.Unescaped()}, ""
 	}
 	// The data may be megabytes: look for escapes in the head first.
 	comma := bytes.IndexByte(address, ',')
@@ -41,8 +42,11 @@ func sourceOf(l chat.Literal) (s chat.Source, problem string) {
 		return plainData(mediaType, data)
 	}
 	s = chat.Source{Kind: chat.SourceBase64}
-	s.Data, problem = base64Text(data)
-	s.MediaType = sniff(mediaType, s.Data)
+	var ok bool
+	if s.Data, ok = format.Base64Text(data); !ok {
+		problem = notBase64
+	}
+	s.MediaType = format.MediaType(mediaType, s.Data)
 	return s, problem
 }
 
@@ -66,59 +70,11 @@ func plainData(mediaType string, l chat.Literal) (s chat.Source, problem string)
 	if !strings.HasPrefix(mediaType, "text/") {
 		return s, "a data URI with ;base64 before its data"
 	}
-	data, err := url.PathUnescape(string(unescaped(l)))
+	data, err := url.PathUnescape(string(l.Unescaped()))
 	if err != nil {
 		return s, "a data URI with well-formed escapes"
 	}
 	return chat.Source{Kind: chat.SourceText, MediaType: mediaType, Data: []byte(data)}, ""
-}
-
-// base64Text returns the text between the quotes: a view, unless it holds
-// escapes, as PHP writes a slash.
-func base64Text(l chat.Literal) (data []byte, problem string) {
-	data = l.Inner()
-	if len(data) == 0 {
-		return nil, notBase64
-	}
-	if bytes.IndexByte(data, '\\') < 0 {
-		return data, ""
-	}
-	kept := chat.AppendUnquoted(make([]byte, 0, len(data)), l)
-	n := 0
-	for _, c := range kept {
-		switch {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '+', c == '/', c == '=', c == '-', c == '_':
-			kept[n] = c
-			n++
-		case c == '\r', c == '\n', c == ' ', c == '\t':
-		default:
-			return nil, notBase64
-		}
-	}
-	return kept[:n], ""
-}
-
-// magic are the first characters of files in base64.
-var magic = []struct{ prefix, mediaType string }{
-	{"iVBORw0KGgo", "image/png"},
-	{"/9j/", "image/jpeg"},
-	{"R0lGOD", "image/gif"},
-	{"UklGR", "image/webp"},
-	{"JVBERi", "application/pdf"},
-}
-
-// sniff corrects the media type of an image or a PDF after its first bytes:
-// clients often get it wrong, and some upstreams check it.
-func sniff(mediaType string, data []byte) string {
-	if !strings.HasPrefix(mediaType, "image/") && mediaType != "application/pdf" {
-		return mediaType
-	}
-	for _, m := range magic {
-		if len(data) >= len(m.prefix) && string(data[:len(m.prefix)]) == m.prefix {
-			return m.mediaType
-		}
-	}
-	return mediaType
 }
 
 // token says that a media type consists of harmless characters.

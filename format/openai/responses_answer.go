@@ -34,7 +34,7 @@ type response struct{ id, model, created, status, output, details, usage, failur
 // responseIn finds what matters in a response object.
 func responseIn(v tape.Value) (r response) {
 	for key, value := range v.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "id":
 			r.id = value
 		case "model":
@@ -60,7 +60,7 @@ func responseIn(v tape.Value) (r response) {
 func responseOf(doc tape.Value, c *counts) (response, error) {
 	r := responseIn(doc)
 	switch {
-	case isFailure(r.failure), r.status.Is("failed"), r.status.Is("cancelled"):
+	case format.IsFailure(r.failure), r.status.Is("failed"), r.status.Is("cancelled"):
 		return r, failureIn(doc)
 	case r.output.Kind() != tape.Array:
 		return r, chat.BadAnswer("the upstream's answer is no response: it has no output")
@@ -82,7 +82,7 @@ func failureIn(v tape.Value) *chat.Error {
 func (c *counts) readResponses(v tape.Value) bool {
 	before := *c
 	for key, value := range v.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "input_tokens":
 			c.known = count(&c.prompt, value) || c.known
 		case "output_tokens":
@@ -103,7 +103,7 @@ func (c *counts) readResponses(v tape.Value) bool {
 func (r *response) stop(incomplete bool, has content) chat.Stop {
 	s := chat.Stop{Reason: chat.StopEnd}
 	if incomplete {
-		switch reason := member(r.details, "reason"); {
+		switch reason := r.details.Member("reason"); {
 		case reason.Is("max_output_tokens"), reason.Is("max_tokens"):
 			s.Reason = chat.StopMaxTokens
 		case reason.Is("content_filter"):
@@ -134,7 +134,7 @@ func (Responses) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 	}
 	r := &chat.Response{ID: answer.id.Literal(), Model: answer.model.Literal()}
 	r.Created, _ = answer.created.Int()
-	d := answerDecoder{r: r, id: unescaped(r.ID)}
+	d := answerDecoder{r: r, id: r.ID.Unescaped()}
 	r.Blocks = make([]chat.Block, 0, min(answer.output.Len(), 64))
 	for item := range answer.output.Elements {
 		if err := d.item(item); err != nil {
@@ -151,9 +151,9 @@ func (Responses) DecodeResponse(doc tape.Value) (*chat.Response, error) {
 
 // item reads an item of the output.
 func (d *answerDecoder) item(v tape.Value) error {
-	switch kind := member(v, "type"); {
+	switch kind := v.Member("type"); {
 	case kind.Is("message"):
-		for part := range member(v, "content").Elements {
+		for part := range v.Member("content").Elements {
 			d.part(part)
 		}
 	case kind.Is("function_call"):
@@ -173,18 +173,18 @@ func (d *answerDecoder) item(v tape.Value) error {
 
 // part reads a part of a message.
 func (d *answerDecoder) part(v tape.Value) {
-	if refusal := member(v, "refusal").Literal(); !refusal.Empty() {
+	if refusal := v.Member("refusal").Literal(); !refusal.Empty() {
 		d.text(chat.Refusal, refusal)
 		d.has.refusal = true
 		return
 	}
-	l := member(v, "text").Literal()
+	l := v.Member("text").Literal()
 	if l.Empty() {
 		return
 	}
 	b := d.add(chat.Text)
 	b.Text, b.Logprobs = l, logprobsIn(v.Get("logprobs"))
-	for annotation := range member(v, "annotations").Elements {
+	for annotation := range v.Member("annotations").Elements {
 		if len(b.Citations) == maxCitations {
 			break
 		}
@@ -195,13 +195,13 @@ func (d *answerDecoder) part(v tape.Value) {
 // itemCall reads a call of a tool.
 func (d *answerDecoder) itemCall(v tape.Value, custom bool) error {
 	b := d.add(chat.ToolUse)
-	b.ID = member(v, "call_id").Literal()
+	b.ID = v.Member("call_id").Literal()
 	if err := d.called(b, v); err != nil {
 		return err
 	}
 	b.Name = nameIn(v)
 	if custom {
-		b.Arguments = chat.Arguments{Object: customInput(member(v, "input"))}
+		b.Arguments = chat.Arguments{Object: customInput(v.Member("input"))}
 	}
 	return nil
 }

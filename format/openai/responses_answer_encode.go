@@ -164,7 +164,7 @@ func appendResponseError(dst []byte, e *chat.Error) []byte {
 	dst = append(dst, `{"code":"`...)
 	dst = append(dst, responseErrorCode(e)...)
 	dst = append(dst, `","message":`...)
-	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, maxMessage))
+	dst = chat.AppendQuoted(dst, format.Bounded(e.Message, format.MaxErrorMessage))
 	return append(dst, '}')
 }
 

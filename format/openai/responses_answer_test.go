@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -26,7 +27,7 @@ func TestResponsesAnswerRefused(t *testing.T) {
 		{"call without a name", `{"status":"completed","output":[{"type":"function_call","call_id":"c"}]}`, chat.ErrBadUpstream, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			doc := parse(t, tc.doc)
+			doc := formattest.Parse(t, tc.doc)
 			_, err := Responses{}.DecodeResponse(doc)
 			var e *chat.Error
 			if !errors.As(err, &e) || e.Kind != tc.kind || e.Message == "" {
@@ -52,7 +53,7 @@ func TestResponsesStops(t *testing.T) {
 		{"steered", `{"status":"incomplete","incomplete_details":{"reason":"steered"},"output":[]}`, chat.StopOther},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, err := Responses{}.DecodeResponse(parse(t, tc.doc))
+			r, err := Responses{}.DecodeResponse(formattest.Parse(t, tc.doc))
 			if err != nil || r.Stop.Reason != tc.want {
 				t.Errorf("got %+v, %v", r, err)
 			}
@@ -64,7 +65,7 @@ func TestResponsesStops(t *testing.T) {
 		chat.StopContentFilter: "incomplete content_filter", chat.StopRefusal: "incomplete content_filter",
 	} {
 		body, _ := Responses{}.EncodeResponse(nil, &chat.Response{Stop: chat.Stop{Reason: reason}}, exchange())
-		doc := parse(t, string(body))
+		doc := formattest.Parse(t, string(body))
 		if got := strings.TrimSpace(doc.Get("status").Text() + " " + doc.Get("incomplete_details").Get("reason").Text()); got != want {
 			t.Errorf("stop %d: %s, want %s", reason, got, want)
 		}
@@ -80,7 +81,7 @@ var required = []string{
 func TestResponsesAnswerRepeatsTheRequest(t *testing.T) {
 	x := exchange()
 	body, _ := Responses{}.EncodeResponse(nil, &chat.Response{}, x)
-	doc := parse(t, string(body))
+	doc := formattest.Parse(t, string(body))
 	for _, name := range required {
 		if !doc.Get(name).Exists() || doc.Duplicate(name) {
 			t.Errorf("%s is missing or repeated in %s", name, body)
@@ -92,7 +93,7 @@ func TestResponsesAnswerRepeatsTheRequest(t *testing.T) {
 	x.Request = decodeResponses(t, `{"input":"x","instructions":"be","temperature":0.25,"seed2":1,"tool_choice":"none","top_p":0.5,
 		"text":{"format":{"type":"json_object"}},"truncation":"auto","metadata":{"n":9007199254740993},"prompt_cache_key":"k","store":false}`)
 	body, _ = Responses{}.EncodeResponse(nil, &chat.Response{}, x)
-	doc = parse(t, string(body))
+	doc = formattest.Parse(t, string(body))
 	for name, want := range map[string]string{
 		"instructions": `"be"`, "temperature": "0.25", "tool_choice": `"none"`, "top_p": "0.5", "text": `{"format":{"type":"json_object"}}`,
 		"truncation": `"auto"`, "metadata": `{"n":9007199254740993}`, "prompt_cache_key": `"k"`, "store": "false",
@@ -131,7 +132,7 @@ func TestResponsesAnswerRestoresTools(t *testing.T) {
 		out = e.Encode(out, ev)
 	}
 	checkResponseEvents(t, out)
-	if got, want := finalOutput(t, out), string(sameIDs(parse(t, string(body)).Get("output").Raw())); got != want {
+	if got, want := finalOutput(t, out), string(sameIDs(formattest.Parse(t, string(body)).Get("output").Raw())); got != want {
 		t.Errorf("\nstreamed %s\nwhole    %s", got, want)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -47,7 +48,7 @@ func BenchmarkResponsesValid(b *testing.B) {
 }
 
 func BenchmarkResponsesDecodeRequest(b *testing.B) {
-	doc := parse(b, responsesHistory())
+	doc := formattest.Parse(b, responsesHistory())
 	b.SetBytes(int64(doc.End()))
 	b.ReportAllocs()
 	for b.Loop() {

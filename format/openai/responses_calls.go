@@ -31,13 +31,13 @@ type called struct {
 
 // calledTool finds the tool that the upstream calls by a name.
 func calledTool(x *chat.Exchange, sent chat.Literal) called {
-	c := called{name: orEmpty(x.Names.Original(sent))}
+	c := called{name: x.Names.Original(sent).OrEmpty()}
 	if x.Request == nil {
 		return c
 	}
 	for i := range x.Request.Tools {
 		t := &x.Request.Tools[i]
-		if !sameText(t.Name, c.name) || t.Name == nil {
+		if !t.Name.Equal(c.name) || t.Name == nil {
 			continue
 		}
 		c.custom = t.Custom != nil

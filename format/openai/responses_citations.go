@@ -12,12 +12,12 @@ import (
 // they are.
 func citationIn(v tape.Value) chat.Citation {
 	c := chat.Citation{Raw: v.Raw(), Origin: originResponses}
-	if !member(v, "type").Is("url_citation") {
+	if !v.Member("type").Is("url_citation") {
 		return c
 	}
-	c.URL, c.Title = member(v, "url").Literal(), member(v, "title").Literal()
-	from, _ := member(v, "start_index").Int()
-	to, _ := member(v, "end_index").Int()
+	c.URL, c.Title = v.Member("url").Literal(), v.Member("title").Literal()
+	from, _ := v.Member("start_index").Int()
+	to, _ := v.Member("end_index").Int()
 	if 0 <= from && from <= to && to <= maxCharacters {
 		c.Start, c.End = int(from), int(to)
 	}
@@ -51,7 +51,7 @@ func appendAnnotation(dst []byte, c *chat.Citation, text []byte) (out []byte, ok
 	dst = append(dst, `,"url":`...)
 	dst = append(dst, c.URL...)
 	dst = append(dst, `,"title":`...)
-	dst = append(dst, orEmpty(c.Title)...)
+	dst = append(dst, c.Title.OrEmpty()...)
 	return append(dst, '}'), true
 }
 

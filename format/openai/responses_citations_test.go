@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // cited is an answer with citations of several formats.
@@ -39,7 +40,7 @@ func TestResponsesCitations(t *testing.T) {
 		out = e.Encode(out, ev)
 	}
 	checkResponseEvents(t, out)
-	if got, want := finalOutput(t, out), string(sameIDs(parse(t, string(body)).Get("output").Raw())); got != want {
+	if got, want := finalOutput(t, out), string(sameIDs(formattest.Parse(t, string(body)).Get("output").Raw())); got != want {
 		t.Errorf("\nstreamed %s\nwhole    %s", got, want)
 	}
 	if n := strings.Count(string(out), "event: response.output_text.annotation.added"); n != 3 {
@@ -47,7 +48,7 @@ func TestResponsesCitations(t *testing.T) {
 	}
 
 	// Back again.
-	r, err := Responses{}.DecodeResponse(parse(t, string(body)))
+	r, err := Responses{}.DecodeResponse(formattest.Parse(t, string(body)))
 	if err != nil || len(r.Blocks) != 1 || len(r.Blocks[0].Citations) != 3 || string(r.Blocks[0].Logprobs) == "" {
 		t.Fatalf("got %+v, %v", r, err)
 	}

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
@@ -22,7 +23,7 @@ type responseEvent struct {
 func eventIn(root tape.Value, ev sse.Event) (e responseEvent) {
 	e.root, e.kind = root, ev.Name
 	for key, value := range root.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "type":
 			if kind := value.Literal(); !kind.Empty() {
 				e.kind = kind.Inner()
@@ -77,7 +78,7 @@ func (e *responseEvent) failed() *chat.Error {
 	case "error":
 		return failureIn(e.root)
 	}
-	if e.response.Kind() != tape.Object && isFailure(e.error) {
+	if e.response.Kind() != tape.Object && format.IsFailure(e.error) {
 		return failureIn(e.root)
 	}
 	return nil

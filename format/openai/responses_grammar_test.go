@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/sse"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
@@ -30,9 +31,9 @@ func sameIDs(doc []byte) []byte {
 // finalOutput is the output that the last event tells, without ids.
 func finalOutput(t *testing.T, client []byte) string {
 	t.Helper()
-	events := split(t, client)
+	events := formattest.Raws(t, client)
 	_, data, _ := strings.Cut(string(events[len(events)-1]), "data: ")
-	return string(sameIDs(parse(t, strings.TrimSpace(data)).Get("response").Get("output").Raw()))
+	return string(sameIDs(formattest.Parse(t, strings.TrimSpace(data)).Get("response").Get("output").Raw()))
 }
 
 // checkResponseEvents checks what clients demand of a stream: names, numbers, one
@@ -43,11 +44,11 @@ func checkResponseEvents(t *testing.T, client []byte) {
 	var kinds []string
 	ids, deltas, items := map[string]string{}, map[string]string{}, map[string]string{}
 	open := map[string]bool{}
-	events := split(t, client)
+	events := formattest.Raws(t, client)
 	for i, raw := range events {
 		head, data, _ := strings.Cut(string(raw), "\n")
 		data = strings.TrimSpace(strings.TrimPrefix(data, "data: "))
-		doc := parse(t, data)
+		doc := formattest.Parse(t, data)
 		kind := doc.Get("type").Text()
 		kinds = append(kinds, kind)
 		if head != "event: "+kind || strings.Contains(data, "\n") {

@@ -30,7 +30,7 @@ func (d *responsesDecoder) input(field string, v tape.Value) error {
 		d.r.Turns = []chat.Turn{{Role: chat.User, Blocks: []chat.Block{{Kind: chat.Text, Text: v.Literal()}}}}
 		return nil
 	case v.Kind() != tape.Array || v.Len() == 0:
-		return mustBe(field, "a string or an array with at least one item")
+		return chat.MustBe(field, "a string or an array with at least one item")
 	case v.Len() > maxItems:
 		return chat.Invalid(field, fmt.Sprintf("a request has at most %d items", maxItems))
 	}
@@ -54,9 +54,9 @@ func (d *responsesDecoder) item(v tape.Value) error {
 	if v.Kind() != tape.Object {
 		return d.mustBe("", "an object: a message, a call of a tool, or its result")
 	}
-	kind := member(v, "type")
+	kind := v.Member("type")
 	switch {
-	case kind.Is("message"), !kind.Exists() && member(v, "role").Exists():
+	case kind.Is("message"), !kind.Exists() && v.Member("role").Exists():
 		return d.message(v)
 	case kind.Is("function_call"), kind.Is("custom_tool_call"):
 		d.extend(answerSeries, chat.Assistant)
@@ -72,7 +72,7 @@ func (d *responsesDecoder) item(v tape.Value) error {
 		d.thought(v)
 		return nil
 	case kind.Is("additional_tools"):
-		return d.addTools(d.path(".tools"), member(v, "tools"))
+		return d.addTools(d.path(".tools"), v.Member("tools"))
 	case kind.Is("item_reference"):
 		return chat.Invalid(d.path(""), "the field "+d.path("")+" refers to a stored item, which works only with a model whose upstream speaks "+
 			"OpenAI's Responses format; send the item itself")
@@ -112,9 +112,9 @@ func (d *responsesDecoder) extend(belongs series, role chat.Role) {
 
 // message reads a message.
 func (d *responsesDecoder) message(v tape.Value) error {
-	role, content := member(v, "role"), member(v, "content")
+	role, content := v.Member("role"), v.Member("content")
 	d.part = ".content"
-	if phase := member(v, "phase"); phase.Exists() {
+	if phase := v.Member("phase"); phase.Exists() {
 		d.extraOnce("input[].phase", phase)
 	}
 	switch {
@@ -145,7 +145,7 @@ func (d *responsesDecoder) message(v tape.Value) error {
 // called reads a call of a tool.
 func (d *responsesDecoder) called(v tape.Value, custom bool) error {
 	b := d.openCall()
-	if b.ID = member(v, "call_id").Literal(); b.ID.Empty() {
+	if b.ID = v.Member("call_id").Literal(); b.ID.Empty() {
 		return d.mustBe(".call_id", "a string that the tool's result names as call_id")
 	}
 	if err := d.requestDecoder.called(b, v, ""); err != nil {
@@ -153,7 +153,7 @@ func (d *responsesDecoder) called(v tape.Value, custom bool) error {
 	}
 	b.Name = nameIn(v)
 	if custom {
-		b.Arguments = chat.Arguments{Object: customInput(member(v, "input"))}
+		b.Arguments = chat.Arguments{Object: customInput(v.Member("input"))}
 	}
 	return nil
 }
@@ -173,10 +173,10 @@ func (d *responsesDecoder) openCall() *chat.Block {
 // result reads the result of a tool.
 func (d *responsesDecoder) result(v tape.Value) error {
 	b := d.turn.add(chat.ToolResult)
-	if b.ID = member(v, "call_id").Literal(); b.ID.Empty() {
+	if b.ID = v.Member("call_id").Literal(); b.ID.Empty() {
 		return d.mustBe(".call_id", "a string: the call_id of the call that this is the result of")
 	}
-	output := member(v, "output")
+	output := v.Member("output")
 	if !output.Exists() {
 		return nil
 	}

@@ -22,7 +22,7 @@ func (e *responsesEncoder) input() {
 			for t := i; t < answered; t++ {
 				e.assistant(turns[t].Blocks)
 			}
-			e.round.begin(turns[i:answered])
+			e.round.Begin(turns[i:answered])
 			e.results(turns[answered:after(turns, answered, false)])
 			i = answered
 		case chat.System:
@@ -69,7 +69,7 @@ func (e *responsesEncoder) assistant(blocks []chat.Block) {
 		case chat.Opaque:
 			e.opaque(b)
 		default:
-			e.lose("assistant." + kindName(b.Kind))
+			e.lose("assistant." + b.Kind.String())
 		}
 	}
 	if open {
@@ -156,7 +156,7 @@ func (e *responsesEncoder) call(b *chat.Block) {
 // isCustom says that a call is one of a tool that takes free text.
 func (e *responsesEncoder) isCustom(call *chat.Block) bool {
 	for i := range e.r.Tools {
-		if t := &e.r.Tools[i]; t.Custom != nil && sameText(t.Name, call.Name) {
+		if t := &e.r.Tools[i]; t.Custom != nil && t.Name.Equal(call.Name) {
 			return true
 		}
 	}
@@ -165,12 +165,12 @@ func (e *responsesEncoder) isCustom(call *chat.Block) bool {
 
 // results writes the results of the latest calls, in the order of the calls.
 func (e *responsesEncoder) results(turns []chat.Turn) {
-	if len(e.round.calls) == 0 {
+	if len(e.round.Calls()) == 0 {
 		return
 	}
 	e.match(turns)
-	for i, result := range e.round.results {
-		e.result(e.round.calls[i], result)
+	for i, result := range e.round.Results() {
+		e.result(e.round.Calls()[i], result)
 	}
 }
 
@@ -237,7 +237,7 @@ func (e *responsesEncoder) user(blocks []chat.Block) {
 		switch {
 		case b.Kind != chat.ToolResult:
 			others = true
-		case e.round.find(b.ID) < 0:
+		case !e.round.Answers(b):
 			e.result(b, b)
 		}
 	}
@@ -291,11 +291,10 @@ func (e *responsesEncoder) message(role string, blocks []chat.Block) {
 func appendInput(dst []byte, a chat.Arguments) []byte {
 	object := []byte(a.Object)
 	if len(object) == 0 {
-		object = unescaped(a.Text)
+		object = a.Text.Unescaped()
 	}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(object); err == nil {
 		if input := t.Root().Get("input").Literal(); input != nil {
 			return append(dst, input...)

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
@@ -9,7 +10,7 @@ type itemIDs struct{ base string }
 
 // newItemIDs returns the ids of an answer's items.
 func newItemIDs(answer chat.Literal, x *chat.Exchange) itemIDs {
-	return itemIDs{base: digest(32, []byte(x.RequestID), answer)}
+	return itemIDs{base: format.Digest(32, []byte(x.RequestID), answer)}
 }
 
 // append appends the id of an item with a number, without quotes.
@@ -70,7 +71,7 @@ func (e *outputEncoder) output(dst []byte, blocks []chat.Block) []byte {
 			dst = e.begin(dst)
 			dst = append(dst, b.Raw...)
 		default:
-			e.report.Lose("content." + kindName(b.Kind))
+			e.report.Lose("content." + b.Kind.String())
 		}
 	}
 	return e.closeMessage(dst)

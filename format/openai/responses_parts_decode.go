@@ -32,19 +32,19 @@ func (d *responsesDecoder) content(dst *blockMemory, v tape.Value, role chat.Rol
 // read reads a part into b. A problem is told as the member at fault and what it
 // must be instead.
 func (d *responsesDecoder) read(b *chat.Block, v tape.Value, role chat.Role) (below, problem string) {
-	kind := member(v, "type")
+	kind := v.Member("type")
 	if kind.Kind() != tape.String {
 		return ".type", "the type of the part, such as input_text"
 	}
-	b.Cache = member(v, "prompt_cache_breakpoint").Raw()
+	b.Cache = v.Member("prompt_cache_breakpoint").Raw()
 	switch {
 	case kind.Is("input_text"), kind.Is("output_text"), kind.Is("text"):
-		if b.Text = member(v, "text").Literal(); b.Text == nil {
+		if b.Text = v.Member("text").Literal(); b.Text == nil {
 			return ".text", "a string"
 		}
 		return "", ""
 	case kind.Is("refusal") && role == chat.Assistant:
-		b.Kind, b.Text = chat.Refusal, orEmpty(member(v, "refusal").Literal())
+		b.Kind, b.Text = chat.Refusal, v.Member("refusal").Literal().OrEmpty()
 		return "", ""
 	case role == chat.Assistant:
 		b.Kind, b.Type, b.Raw, b.Origin = chat.Opaque, format.Bounded(kind.Text(), 64), v.Raw(), originResponses
@@ -62,12 +62,12 @@ func (d *responsesDecoder) read(b *chat.Block, v tape.Value, role chat.Role) (be
 
 // image reads an input_image.
 func (d *responsesDecoder) image(b *chat.Block, v tape.Value) (below, problem string) {
-	b.Kind, b.Detail = chat.Image, member(v, "detail").Literal()
-	if id := member(v, "file_id").Literal(); !id.Empty() {
-		b.Source = chat.Source{Kind: chat.SourceFile, Data: unescaped(id), Origin: originResponses}
+	b.Kind, b.Detail = chat.Image, v.Member("detail").Literal()
+	if id := v.Member("file_id").Literal(); !id.Empty() {
+		b.Source = chat.Source{Kind: chat.SourceFile, Data: id.Unescaped(), Origin: originResponses}
 		return "", ""
 	}
-	address := member(v, "image_url").Literal()
+	address := v.Member("image_url").Literal()
 	if address.Empty() {
 		return ".image_url", "a URL or a data URI"
 	}
@@ -79,11 +79,11 @@ func (d *responsesDecoder) image(b *chat.Block, v tape.Value) (below, problem st
 
 // file reads an input_file.
 func (d *responsesDecoder) file(b *chat.Block, v tape.Value) (below, problem string) {
-	address := member(v, "file_url").Literal()
+	address := v.Member("file_url").Literal()
 	if address.Empty() {
 		return fileIn(b, v, originResponses)
 	}
-	b.Kind, b.Filename = chat.Document, member(v, "filename").Literal()
+	b.Kind, b.Filename = chat.Document, v.Member("filename").Literal()
 	b.Source, problem = sourceOf(address)
 	return ".file_url", problem
 }

@@ -112,11 +112,3 @@ func (p *itemParts) document(b *chat.Block) {
 	e.mark(ownMarks(b))
 	e.b.Byte('}')
 }
-
-// ownMarks is how many cache marks a part has: one or none.
-func ownMarks(b *chat.Block) int {
-	if b.Cache == nil {
-		return 0
-	}
-	return 1
-}

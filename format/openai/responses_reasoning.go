@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -19,15 +20,15 @@ func (d *responsesDecoder) thought(v tape.Value) {
 
 // thoughtIn reads an item with reasoning.
 func thoughtIn(v tape.Value) (b chat.Block, ok bool) {
-	text := joinedTexts(member(v, "summary"))
+	text := joinedTexts(v.Member("summary"))
 	if text.Empty() {
-		text = joinedTexts(member(v, "content"))
+		text = joinedTexts(v.Member("content"))
 	}
-	sealed := member(v, "encrypted_content").Literal()
+	sealed := v.Member("encrypted_content").Literal()
 	if text.Empty() && sealed.Empty() {
 		return b, false
 	}
-	return chat.Block{Kind: chat.Thinking, Text: orEmpty(text), Signature: sealed, Origin: originResponses}, true
+	return chat.Block{Kind: chat.Thinking, Text: text.OrEmpty(), Signature: sealed, Origin: originResponses}, true
 }
 
 // joinedTexts joins the texts of parts by blank lines: a view if there is one.
@@ -42,7 +43,7 @@ func joinedTexts(parts tape.Value) (joined chat.Literal) {
 			joined = text
 		default:
 			if !copied {
-				joined, copied = clone(joined), true
+				joined, copied = bytes.Clone(joined), true
 			}
 			joined = append(joined[:len(joined)-1], between...)
 			joined = append(append(joined, text.Inner()...), '"')

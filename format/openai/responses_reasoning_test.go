@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // signedAnswer is an answer with all that has a signature.
@@ -47,7 +48,7 @@ func TestResponsesCarrySignatures(t *testing.T) {
 	if len(report) > 0 {
 		t.Errorf("lost %v", report)
 	}
-	items := string(parse(t, string(body)).Get("output").Raw())
+	items := string(formattest.Parse(t, string(body)).Get("output").Raw())
 	for _, want := range []string{
 		`"summary":[{"type":"summary_text","text":"hm\n"}],"encrypted_content":` + string(chat.TagSignature(foreign, q(`s"g:`))),
 		`"summary":[],"encrypted_content":` + string(chat.TagSignature(foreign, q("quiet"))),
@@ -144,7 +145,7 @@ func TestResponsesSignaturesThatStray(t *testing.T) {
 			r := decodeResponses(t, `{"input":[`+tc.items+`]}`)
 			var got []string
 			for _, b := range r.Turns[0].Blocks {
-				got = append(got, kindName(b.Kind)+"="+b.Origin)
+				got = append(got, b.Kind.String()+"="+b.Origin)
 			}
 			if got := strings.Join(got, " "); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)

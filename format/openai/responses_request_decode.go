@@ -42,48 +42,36 @@ type responsesDecoder struct {
 	instructions tape.Value
 }
 
-// responsesField is a field of the request with a neutral meaning.
-type responsesField struct {
-	number uint // in requestDecoder.seen
-	read   func(d *responsesDecoder, field string, v tape.Value) error
-}
-
 // responsesFields are the fields with a neutral meaning, by name.
-var responsesFields = func() map[string]responsesField {
-	fields := map[string]responsesField{}
-	for name, read := range map[string]func(*responsesDecoder, string, tape.Value) error{
-		"model":                shared((*requestDecoder).model),
-		"input":                (*responsesDecoder).input,
-		"instructions":         (*responsesDecoder).setInstructions,
-		"stream":               shared(truth(func(d *requestDecoder, b chat.Bool) { d.r.Stream = b == chat.True })),
-		"tools":                (*responsesDecoder).tools,
-		"tool_choice":          (*responsesDecoder).toolChoice,
-		"parallel_tool_calls":  shared(truth(func(d *requestDecoder, b chat.Bool) { d.r.ParallelTools = b })),
-		"max_output_tokens":    shared((*requestDecoder).limit),
-		"temperature":          shared(number(func(d *requestDecoder) *chat.Number { return &d.r.Temperature })),
-		"top_p":                shared(number(func(d *requestDecoder) *chat.Number { return &d.r.TopP })),
-		"top_logprobs":         shared(number(func(d *requestDecoder) *chat.Number { return &d.r.TopLogprobs })),
-		"include":              (*responsesDecoder).include,
-		"reasoning":            (*responsesDecoder).reasoning,
-		"text":                 (*responsesDecoder).text,
-		"metadata":             shared(object(func(d *requestDecoder) *chat.Raw { return &d.r.Metadata })),
-		"safety_identifier":    shared(text(func(d *requestDecoder) *chat.Literal { return &d.r.User })),
-		"user":                 shared(later(func(d *requestDecoder) *tape.Value { return &d.user })),
-		"service_tier":         shared(text(func(d *requestDecoder) *chat.Literal { return &d.r.ServiceTier })),
-		"store":                shared(truth(func(d *requestDecoder, b chat.Bool) { d.r.Store = b })),
-		"truncation":           (*responsesDecoder).truncation,
-		"previous_response_id": (*responsesDecoder).stateful,
-		"conversation":         (*responsesDecoder).stateful,
-		"background":           (*responsesDecoder).stateful,
-		"prompt":               (*responsesDecoder).stateful,
-	} {
-		fields[name] = responsesField{number: uint(len(fields)), read: read}
-	}
-	return fields
-}()
+var responsesFields = format.FieldsOf(echoing(map[string]format.FieldReader[*responsesDecoder]{
+	"model":                shared((*requestDecoder).model),
+	"input":                (*responsesDecoder).input,
+	"instructions":         (*responsesDecoder).setInstructions,
+	"stream":               shared(format.TruthField(func(d *requestDecoder, b chat.Bool) { d.r.Stream = b == chat.True })),
+	"tools":                (*responsesDecoder).tools,
+	"tool_choice":          (*responsesDecoder).toolChoice,
+	"parallel_tool_calls":  shared(format.TruthField(func(d *requestDecoder, b chat.Bool) { d.r.ParallelTools = b })),
+	"max_output_tokens":    shared((*requestDecoder).limit),
+	"temperature":          shared(format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.Temperature })),
+	"top_p":                shared(format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.TopP })),
+	"top_logprobs":         shared(format.NumberField(func(d *requestDecoder) *chat.Number { return &d.r.TopLogprobs })),
+	"include":              (*responsesDecoder).include,
+	"reasoning":            (*responsesDecoder).reasoning,
+	"text":                 (*responsesDecoder).text,
+	"metadata":             shared(format.ObjectField(func(d *requestDecoder) *chat.Raw { return &d.r.Metadata })),
+	"safety_identifier":    shared(format.TextField(func(d *requestDecoder) *chat.Literal { return &d.r.User })),
+	"user":                 shared(format.LaterField(func(d *requestDecoder) *tape.Value { return &d.user })),
+	"service_tier":         shared(format.TextField(func(d *requestDecoder) *chat.Literal { return &d.r.ServiceTier })),
+	"store":                shared(format.TruthField(func(d *requestDecoder, b chat.Bool) { d.r.Store = b })),
+	"truncation":           (*responsesDecoder).truncation,
+	"previous_response_id": (*responsesDecoder).stateful,
+	"conversation":         (*responsesDecoder).stateful,
+	"background":           (*responsesDecoder).stateful,
+	"prompt":               (*responsesDecoder).stateful,
+}))
 
 // shared makes a reader of Chat's fields one of this format's.
-func shared(read func(*requestDecoder, string, tape.Value) error) func(*responsesDecoder, string, tape.Value) error {
+func shared(read format.FieldReader[*requestDecoder]) format.FieldReader[*responsesDecoder] {
 	return func(d *responsesDecoder, field string, v tape.Value) error {
 		return read(&d.requestDecoder, field, v)
 	}
@@ -97,31 +85,33 @@ var echoed = map[string]bool{
 	"tool_choice": true, "top_logprobs": true, "top_p": true, "truncation": true, "user": true,
 }
 
-// request reads all fields.
-func (d *responsesDecoder) request(doc tape.Value) error {
-	for key, value := range doc.Members {
-		field, known := responsesFields[string(name(key))]
-		if known {
-			if d.seen&(1<<field.number) != 0 {
-				return chat.Invalid(key.Text(), "the field "+key.Text()+" stands twice in the request")
+// echoing lets the readers of fields that answers repeat keep them.
+func echoing(readers map[string]format.FieldReader[*responsesDecoder]) map[string]format.FieldReader[*responsesDecoder] {
+	for name, read := range readers {
+		if echoed[name] {
+			readers[name] = func(d *responsesDecoder, field string, v tape.Value) error {
+				d.echo(field, v.Raw())
+				return read(d, field, v)
 			}
-			d.seen |= 1 << field.number
-		}
-		if !present(value) {
-			continue
-		}
-		if echoed[string(name(key))] {
-			d.echo(key.Text(), value.Raw())
-		}
-		if !known {
-			d.extra(key.Text(), value)
-			continue
-		}
-		if err := field.read(d, key.Text(), value); err != nil {
-			return err
 		}
 	}
+	return readers
+}
+
+// request reads all fields.
+func (d *responsesDecoder) request(doc tape.Value) error {
+	if err := responsesFields.Read(d, doc, d.unknown); err != nil {
+		return err
+	}
 	return d.settle()
+}
+
+// unknown keeps a field of the request that has no neutral meaning.
+func (d *responsesDecoder) unknown(key, v tape.Value) error {
+	if v.Present() && echoed[string(key.Unescaped())] {
+		d.echo(key.Text(), v.Raw())
+	}
+	return d.messageDecoder.unknown(key, v)
 }
 
 // fewEchoes is how many fields most requests have that answers repeat.
@@ -157,7 +147,7 @@ func (d *responsesDecoder) settle() error {
 	}
 	if d.user.Exists() && d.r.User == nil {
 		if d.user.Kind() != tape.String {
-			return mustBe("user", "a string")
+			return chat.MustBe("user", "a string")
 		}
 		d.r.User = d.user.Literal()
 	}
@@ -167,7 +157,7 @@ func (d *responsesDecoder) settle() error {
 // setInstructions keeps the instructions, which stand before those in the input.
 func (d *responsesDecoder) setInstructions(field string, v tape.Value) error {
 	if v.Kind() != tape.String {
-		return mustBe(field, "a string")
+		return chat.MustBe(field, "a string")
 	}
 	d.instructions = v
 	return nil
@@ -195,7 +185,7 @@ func (d *responsesDecoder) truncation(field string, v tape.Value) error {
 // include reads what the answer is to hold besides the usual.
 func (d *responsesDecoder) include(field string, v tape.Value) error {
 	if v.Kind() != tape.Array {
-		return mustBe(field, "an array of strings")
+		return chat.MustBe(field, "an array of strings")
 	}
 	for element := range v.Elements {
 		switch {
@@ -212,20 +202,20 @@ func (d *responsesDecoder) include(field string, v tape.Value) error {
 // reasoning reads how much the model is to reason and what it shows of it.
 func (d *responsesDecoder) reasoning(field string, v tape.Value) error {
 	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
+		return chat.MustBe(field, "an object")
 	}
 	for key, value := range v.Members {
-		if !present(value) {
+		if !value.Present() {
 			continue
 		}
-		switch member := string(name(key)); member {
+		switch member := string(key.Unescaped()); member {
 		case "effort":
 			if err := d.effort("reasoning.effort", value); err != nil {
 				return err
 			}
 		case "summary", "generate_summary":
 			if value.Kind() != tape.String {
-				return mustBe("reasoning."+member, "auto, concise or detailed")
+				return chat.MustBe("reasoning."+member, "auto, concise or detailed")
 			}
 			d.r.Reasoning.Summary = value.Text()
 		default:
@@ -238,15 +228,15 @@ func (d *responsesDecoder) reasoning(field string, v tape.Value) error {
 // text reads the form of the answer's text.
 func (d *responsesDecoder) text(field string, v tape.Value) error {
 	if v.Kind() != tape.Object {
-		return mustBe(field, "an object")
+		return chat.MustBe(field, "an object")
 	}
 	for key, value := range v.Members {
 		switch {
-		case !present(value):
+		case !value.Present():
 		case key.Is("verbosity") && value.Kind() == tape.String:
 			d.r.Verbosity = value.Literal()
 		case key.Is("verbosity"):
-			return mustBe("text.verbosity", "low, medium or high")
+			return chat.MustBe("text.verbosity", "low, medium or high")
 		case key.Is("format"):
 			if err := d.format(value); err != nil {
 				return err
@@ -269,6 +259,6 @@ func (d *responsesDecoder) format(v tape.Value) error {
 	case kind.Is("json_schema"):
 		return d.jsonSchema("text.format", v)
 	default:
-		return mustBe("text.format.type", "text, json_object or json_schema")
+		return chat.MustBe("text.format.type", "text, json_object or json_schema")
 	}
 }

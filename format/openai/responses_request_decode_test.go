@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -46,7 +47,7 @@ func TestResponsesDecodeRefuses(t *testing.T) {
 		{"include", `{"input":"a","include":"x"}`, "include"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := Responses{}.DecodeRequest(parse(t, tc.doc))
+			_, err := Responses{}.DecodeRequest(formattest.Parse(t, tc.doc))
 			var e *chat.Error
 			if !errors.As(err, &e) || e.Kind != chat.ErrInvalidRequest || e.Param != tc.param {
 				t.Errorf("got %+v, want an error about %q", err, tc.param)
@@ -76,7 +77,7 @@ func TestResponsesDecodeItems(t *testing.T) {
 			for _, turn := range r.Turns {
 				var kinds []string
 				for _, b := range turn.Blocks {
-					kinds = append(kinds, kindName(b.Kind))
+					kinds = append(kinds, b.Kind.String())
 				}
 				got = append(got, string(rune('0'+turn.Role))+":"+strings.Join(kinds, ","))
 			}
@@ -143,7 +144,7 @@ func TestResponsesDecodeToolsOfItems(t *testing.T) {
 			t.Errorf("%s: %+v", doc, r)
 		}
 	}
-	_, err := Responses{}.DecodeRequest(parse(t, `{"input":[{"type":"additional_tools","tools":[{"type":"function"}]},{"role":"user","content":"x"}]}`))
+	_, err := Responses{}.DecodeRequest(formattest.Parse(t, `{"input":[{"type":"additional_tools","tools":[{"type":"function"}]},{"role":"user","content":"x"}]}`))
 	if e, ok := errors.AsType[*chat.Error](err); !ok || e.Param != "input[0].tools[0].name" {
 		t.Errorf("got %v", err)
 	}
@@ -164,7 +165,7 @@ func TestResponsesEchoedTools(t *testing.T) {
 		x := exchange()
 		x.Request = decodeResponses(t, `{"input":"a","tools":`+tc.tools+`}`)
 		body, _ := Responses{}.EncodeResponse(nil, &chat.Response{}, x)
-		if got := string(parse(t, string(body)).Get("tools").Raw()); got != tc.want {
+		if got := string(formattest.Parse(t, string(body)).Get("tools").Raw()); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)
 		}
 	}

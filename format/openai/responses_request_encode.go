@@ -8,9 +8,8 @@ import (
 
 // Limits of the format.
 const (
-	minOutputTokens      = 16
-	maxResponsesToolName = 128
-	maxResponsesCallID   = 64
+	minOutputTokens    = 16
+	maxResponsesCallID = 64
 )
 
 // EncodeRequest implements format.RequestCodec.
@@ -136,12 +135,7 @@ func (e *responsesEncoder) sampling() {
 // this one knows the tier "ultrafast".
 func (e *responsesEncoder) identity() {
 	r := e.r
-	if !r.User.Empty() {
-		e.field("safety_identifier")
-		if e.key(r.User) {
-			e.approximate("user")
-		}
-	}
+	e.endUser("safety_identifier")
 	e.raw("metadata", r.Metadata)
 	if e.speaks() || r.ServiceTier.Is("ultrafast") {
 		e.raw("service_tier", r.ServiceTier)
@@ -167,14 +161,7 @@ func (e *responsesEncoder) text() {
 		e.b.Str(`{"format":{"type":"json_object"}`)
 	} else {
 		e.b.Str(`{"format":{"type":"json_schema","name":`)
-		if out.Name.Empty() {
-			e.b.Str(`"response"`)
-		} else {
-			e.b.Raw(out.Name)
-		}
-		e.raw("description", out.Description)
-		e.raw("schema", out.Schema)
-		e.truth("strict", out.Strict)
+		e.outputSchema(&out)
 		e.b.Byte('}')
 	}
 	e.raw("verbosity", e.r.Verbosity)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 func TestResponsesEncode(t *testing.T) {
@@ -25,7 +26,7 @@ func TestResponsesEncode(t *testing.T) {
 		{"stop sequences", chat.Request{Turns: hello, Stop: []chat.Literal{q("x")}, Seed: chat.Number("1")}, input, "seed stop"},
 		{"budget", chat.Request{Turns: hello, Reasoning: chat.Reasoning{State: chat.ReasoningOn, Budget: chat.Number("2000"), Summary: "summarized"}}, `"reasoning":{"effort":"medium","summary":"auto"},"store":false,"include":["reasoning.encrypted_content"]`, "reasoning"},
 		{"no reasoning", chat.Request{Turns: hello, Reasoning: chat.Reasoning{State: chat.ReasoningOff, Effort: "none"}}, `"reasoning":{"effort":"none"},"store":false}`, ""},
-		{"long user", chat.Request{Turns: hello, User: q(strings.Repeat("u", 150))}, `"safety_identifier":"` + digest(64, []byte(strings.Repeat("u", 150))) + `"`, "user"},
+		{"long user", chat.Request{Turns: hello, User: q(strings.Repeat("u", 150))}, `"safety_identifier":"` + format.Digest(64, []byte(strings.Repeat("u", 150))) + `"`, "user"},
 		{"server tool of another format", chat.Request{Turns: hello, Tools: []chat.Tool{{Type: "web_search_20250305", Raw: chat.Raw("{}")}}}, input, "tools.web_search_20250305"},
 		{"choice of a missing tool", chat.Request{Turns: hello, Tools: []chat.Tool{{Name: q("f")}}, ToolChoice: chat.ToolChoice{Mode: chat.ToolNamed, Names: []chat.Literal{q("g")}}}, `"tools":[{"type":"function","name":"f","parameters":{"type":"object","properties":{}},"strict":false}]`, "tool_choice"},
 		{"named tool", chat.Request{Turns: hello, Tools: []chat.Tool{{Name: q("f")}}, ToolChoice: chat.ToolChoice{Mode: chat.ToolNamed, Names: []chat.Literal{q("f")}}}, `"tool_choice":{"type":"function","name":"f"}`, ""},
@@ -47,7 +48,7 @@ func TestResponsesEncode(t *testing.T) {
 		{
 			"long call id",
 			chat.Request{Turns: []chat.Turn{said(call(strings.Repeat("i", 70), "f", `{}`)), user(result(strings.Repeat("i", 70), textBlock("x")))}},
-			`"call_id":"call_` + digest(32, []byte(strings.Repeat("i", 70))) + `","output":"x"`, "",
+			`"call_id":"call_` + format.Digest(32, []byte(strings.Repeat("i", 70))) + `","output":"x"`, "",
 		},
 		{"instructions", chat.Request{System: texts("a", " ", "b"), Turns: hello}, `"instructions":"a\n\nb"`, ""},
 	} {
@@ -100,7 +101,7 @@ func TestResponsesEncodeRenamesTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{long, strings.Repeat("m", 128)}
-	for tool := range parse(t, string(b.Bytes())).Get("tools").Elements {
+	for tool := range formattest.Parse(t, string(b.Bytes())).Get("tools").Elements {
 		sent := tool.Get("name").Literal()
 		if original := names.Original(sent); len(sent.Inner()) > 128 || !original.Is(want[0]) {
 			t.Errorf("sent %s for %s", sent, want[0])

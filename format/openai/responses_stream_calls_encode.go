@@ -1,6 +1,10 @@
 package openai
 
-import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+import (
+	"bytes"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+)
 
 // heldCall is a call that waits for its signature, which clients are told in front
 // of it. Its block is none if no call waits.
@@ -44,8 +48,8 @@ func (e *responsesStreamEncoder) openCall(dst []byte, block int, id, name chat.L
 	dst = e.closeReasoning(e.closeMessage(dst))
 	e.has.tools = true
 	called := calledTool(e.x, name)
-	called.name, called.namespace = clone(called.name), clone(called.namespace)
-	if id = clone(id); id.Empty() {
+	called.name, called.namespace = bytes.Clone(called.name), bytes.Clone(called.namespace)
+	if id = bytes.Clone(id); id.Empty() {
 		id = madeID([]byte(e.x.RequestID), name, len(e.items))
 	}
 	item := e.add(block, chat.ToolUse)

@@ -137,9 +137,9 @@ func (d *responsesStreamDecoder) start(dst []chat.Event, v tape.Value) []chat.Ev
 		return dst
 	}
 	d.started = true
-	id := member(v, "id").Literal()
-	d.id = bytes.Clone(unescaped(id))
-	return append(dst, chat.Event{Kind: chat.EventStart, ID: id, Model: member(v, "model").Literal()})
+	id := v.Member("id").Literal()
+	d.id = bytes.Clone(id.Unescaped())
+	return append(dst, chat.Event{Kind: chat.EventStart, ID: id, Model: v.Member("model").Literal()})
 }
 
 // terminal appends the end of the answer. Servers that stream nothing but the end
@@ -171,7 +171,7 @@ func (d *responsesStreamDecoder) terminal(dst []chat.Event, e *responseEvent) ([
 
 // leftOut appends an item of the whole answer that no event was about.
 func (d *responsesStreamDecoder) leftOut(dst []chat.Event, index int64, v tape.Value) ([]chat.Event, error) {
-	id := member(v, "id").Literal().Inner()
+	id := v.Member("id").Literal().Inner()
 	for i := range d.items {
 		if known := &d.items[i]; known.index == index || len(id) > 0 && bytes.Equal(known.id, id) {
 			return dst, nil

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -129,7 +130,7 @@ func (e *responsesStreamEncoder) start(dst []byte, ev *chat.Event) []byte {
 	}
 	e.started = true
 	if ev.Kind == chat.EventStart {
-		e.id = clone(ev.ID)
+		e.id = bytes.Clone(ev.ID)
 	}
 	e.ids = newItemIDs(e.id, e.x)
 	dst = e.state(dst, "response.created", end{status: "in_progress"}, nil)
@@ -193,7 +194,7 @@ func appendErrorEvent(dst []byte, number int64, err *chat.Error) []byte {
 	dst = append(dst, `,"code":`...)
 	dst = chat.AppendQuoted(dst, code)
 	dst = append(dst, `,"message":`...)
-	dst = chat.AppendQuoted(dst, format.Bounded(err.Message, maxMessage))
+	dst = chat.AppendQuoted(dst, format.Bounded(err.Message, format.MaxErrorMessage))
 	dst = append(dst, `,"param":`...)
 	dst = appendNullable(dst, err.Param)
 	return append(dst, "}\n\n"...)
@@ -246,7 +247,7 @@ func (e *responsesStreamEncoder) blockStart(dst []byte, ev *chat.Event) []byte {
 	case ev.Block != chat.ToolUse:
 		return dst
 	case ev.Origin == originGemini: // its signature goes first
-		e.held = heldCall{block: ev.Index, id: clone(ev.ID), name: clone(ev.Name)}
+		e.held = heldCall{block: ev.Index, id: bytes.Clone(ev.ID), name: bytes.Clone(ev.Name)}
 		return dst
 	default:
 		return e.openCall(dst, ev.Index, ev.ID, ev.Name)

@@ -52,7 +52,7 @@ func (d *responsesStreamDecoder) findItem(index int64, id []byte) (number int, s
 // itemAdded returns the number of the item that an event adds.
 func (d *responsesStreamDecoder) itemAdded(e *responseEvent) (number int, err error) {
 	index, _ := e.outputIndex.Int()
-	id := member(e.item, "id").Literal().Inner()
+	id := e.item.Member("id").Literal().Inner()
 	if number, same := d.findItem(index, id); same && len(id) > 0 {
 		return number, nil
 	}
@@ -65,7 +65,7 @@ func (d *responsesStreamDecoder) itemOf(e *responseEvent) (number int, err error
 	index, _ := e.outputIndex.Int()
 	id := e.itemID.Literal().Inner()
 	if e.item.Exists() {
-		id = member(e.item, "id").Literal().Inner()
+		id = e.item.Member("id").Literal().Inner()
 	}
 	number, same := d.findItem(index, id)
 	// An item is done once: what is done now is another one.
@@ -79,10 +79,10 @@ func (d *responsesStreamDecoder) itemOf(e *responseEvent) (number int, err error
 func (d *responsesStreamDecoder) itemDone(dst []chat.Event, item int, v tape.Value) ([]chat.Event, error) {
 	d.items[item].done = true
 	var err error
-	switch kind := member(v, "type"); {
+	switch kind := v.Member("type"); {
 	case kind.Is("message"):
 		var number int64
-		for part := range member(v, "content").Elements {
+		for part := range v.Member("content").Elements {
 			if dst, err = d.contentPart(dst, item, number, part); err != nil {
 				return dst, err
 			}
@@ -107,7 +107,7 @@ func (d *responsesStreamDecoder) itemDone(dst []chat.Event, item int, v tape.Val
 // callAdded appends the begin of a call. Other items begin with their first
 // piece.
 func (d *responsesStreamDecoder) callAdded(dst []chat.Event, item int, v tape.Value) ([]chat.Event, error) {
-	kind := member(v, "type")
+	kind := v.Member("type")
 	custom := kind.Is("custom_tool_call")
 	if !custom && !kind.Is("function_call") || d.find(item, 0) != nil {
 		return dst, nil
@@ -116,7 +116,7 @@ func (d *responsesStreamDecoder) callAdded(dst []chat.Event, item int, v tape.Va
 	if toolName.Empty() {
 		return dst, nil // it comes with the whole item
 	}
-	id := member(v, "call_id").Literal()
+	id := v.Member("call_id").Literal()
 	if id.Empty() {
 		id = madeID(d.id, toolName, d.blocks)
 	}
@@ -139,9 +139,9 @@ func (d *responsesStreamDecoder) callDone(dst []chat.Event, item int, v tape.Val
 	case p == nil:
 		return dst, chat.BadAnswer("the upstream's stream has a tool call without a name")
 	case p.custom:
-		return d.callRest(dst, item, member(v, "input").Literal()), nil
+		return d.callRest(dst, item, v.Member("input").Literal()), nil
 	default:
-		return d.callRest(dst, item, member(v, "arguments").Literal()), nil
+		return d.callRest(dst, item, v.Member("arguments").Literal()), nil
 	}
 }
 

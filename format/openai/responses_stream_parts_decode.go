@@ -209,9 +209,9 @@ func (d *responsesStreamDecoder) thought(dst []chat.Event, item int, at section,
 // reasoningDone appends what of reasoning no piece has brought, and its sealed
 // form.
 func (d *responsesStreamDecoder) reasoningDone(dst []chat.Event, item int, v tape.Value) ([]chat.Event, error) {
-	sections, at := member(v, "summary"), section{}
+	sections, at := v.Member("summary"), section{}
 	if p := d.find(item, 0); sections.Len() == 0 || p != nil && p.section.raw {
-		sections, at.raw = member(v, "content"), true
+		sections, at.raw = v.Member("content"), true
 	}
 	var err error
 	for one := range sections.Elements {
@@ -220,7 +220,7 @@ func (d *responsesStreamDecoder) reasoningDone(dst []chat.Event, item int, v tap
 		}
 		at.number++
 	}
-	sealed := member(v, "encrypted_content").Literal()
+	sealed := v.Member("encrypted_content").Literal()
 	if sealed.Empty() {
 		return dst, nil
 	}

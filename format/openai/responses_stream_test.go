@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // steps lists the events of a stream: their kind behind "response.", with the
@@ -17,9 +18,9 @@ import (
 func steps(t *testing.T, client []byte) string {
 	t.Helper()
 	var out []string
-	for _, raw := range split(t, client) {
+	for _, raw := range formattest.Raws(t, client) {
 		_, data, _ := strings.Cut(string(raw), "data: ")
-		doc := parse(t, strings.TrimSpace(data))
+		doc := formattest.Parse(t, strings.TrimSpace(data))
 		step := strings.TrimPrefix(doc.Get("type").Text(), "response.")
 		if at := doc.Get("output_index"); at.Exists() {
 			step += ":" + string(at.Raw())
@@ -203,17 +204,17 @@ func FuzzResponsesDecodeStream(f *testing.F) {
 	f.Add([]byte("event: error\ndata: {\"message\":\"x\"}\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		out := runResponses(bytes.NewReader(stream), Responses{}.NewStreamEncoder(responsesExchange(t)))
-		if succeeded(out.client) && !out.ended {
-			t.Fatalf("a mark of success without an end: %s", out.client)
+		if succeeded(out.Client) && !out.Ended {
+			t.Fatalf("a mark of success without an end: %s", out.Client)
 		}
-		for _, raw := range split(t, out.client) {
+		for _, raw := range formattest.Raws(t, out.Client) {
 			_, data, _ := bytes.Cut(raw, []byte("data: "))
 			if !json.Valid(bytes.TrimSpace(data)) {
 				t.Fatalf("not JSON: %s", data)
 			}
 		}
-		if out.events.Len() > 0 && out.err == nil {
-			checkGrammar(t, out.events.String())
+		if out.Events.Len() > 0 && out.Err == nil {
+			formattest.CheckEvents(t, out.Events.String())
 		}
 	})
 }

@@ -70,11 +70,11 @@ func (w *responsesStreamWatcher) mark(e *responseEvent) format.Mark {
 		w.open(e.response)
 		return format.MarkPreamble
 	case "completed", "incomplete":
-		w.counts.readResponses(member(e.response, "usage"))
+		w.counts.readResponses(e.response.Member("usage"))
 		w.complete, w.ended = true, true
 		return format.MarkEnd
 	case "output_item.added":
-		if kind := member(e.item, "type"); kind.Is("message") || kind.Is("reasoning") {
+		if kind := e.item.Member("type"); kind.Is("message") || kind.Is("reasoning") {
 			return format.MarkPreamble
 		}
 		return format.MarkContent
@@ -93,7 +93,7 @@ func (w *responsesStreamWatcher) open(v tape.Value) {
 	}
 	r := responseIn(v)
 	w.opened = true
-	w.id, w.model = clone(r.id.Literal()), r.model.Text()
+	w.id, w.model = bytes.Clone(r.id.Literal()), r.model.Text()
 	w.created, _ = r.created.Int()
 }
 

@@ -6,15 +6,15 @@ import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 // list all their properties as required and take no others. OpenAI then makes a
 // function strict unless it is told not to.
 func fitsStrict(schema tape.Value) bool {
-	if !present(schema) || schema.Kind() != tape.Object {
+	if !schema.Present() || schema.Kind() != tape.Object {
 		return false
 	}
-	properties, kind := member(schema, "properties"), member(schema, "type")
+	properties, kind := schema.Member("properties"), schema.Member("type")
 	if properties.Exists() || kind.Is("object") {
-		if member(schema, "additionalProperties").Kind() != tape.False {
+		if schema.Member("additionalProperties").Kind() != tape.False {
 			return false
 		}
-		required := member(schema, "required")
+		required := schema.Member("required")
 		if required.Len() != properties.Len() {
 			return false
 		}
@@ -25,13 +25,13 @@ func fitsStrict(schema tape.Value) bool {
 		}
 	}
 	for _, group := range []string{"properties", "$defs", "definitions"} {
-		for _, inner := range member(schema, group).Members {
+		for _, inner := range schema.Member(group).Members {
 			if !fitsStrict(inner) {
 				return false
 			}
 		}
 	}
-	for inner := range member(schema, "anyOf").Elements {
+	for inner := range schema.Member("anyOf").Elements {
 		if !fitsStrict(inner) {
 			return false
 		}
@@ -41,6 +41,6 @@ func fitsStrict(schema tape.Value) bool {
 			return false
 		}
 	}
-	items := member(schema, "items")
+	items := schema.Member("items")
 	return !items.Exists() || fitsStrict(items)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 )
 
 // lostPaths are the paths of a report, those that change the meaning with a mark.
@@ -147,7 +148,7 @@ func TestResponsesEncodeFor(t *testing.T) {
 			"long cache key",
 			chat.Request{Format: origin, Turns: hello, Extra: []chat.Field{{Name: "prompt_cache_key", Value: chat.Raw(q(strings.Repeat("k", 65)))}}},
 			chat.Target{},
-			input + `,"store":false,"prompt_cache_key":"` + digest(64, []byte(strings.Repeat("k", 65))) + `"}`, "prompt_cache_key",
+			input + `,"store":false,"prompt_cache_key":"` + format.Digest(64, []byte(strings.Repeat("k", 65))) + `"}`, "prompt_cache_key",
 		},
 		{
 			"cache key of 64",
@@ -211,7 +212,7 @@ func encodeFor(t testing.TB, r *chat.Request, to chat.Target) (string, chat.Repo
 		t.Fatal(err)
 	}
 	doc := string(b.Bytes())
-	parse(t, doc)
+	formattest.Parse(t, doc)
 	return doc, report
 }
 
@@ -289,7 +290,7 @@ func TestResponsesMarksComeIn(t *testing.T) {
 // refused with a message that helps.
 func TestResponsesStateIsRefusedElsewhere(t *testing.T) {
 	for _, field := range []string{`"previous_response_id":"resp_1"`, `"conversation":"conv_1"`, `"background":true`, `"prompt":{"id":"pmpt_1"}`} {
-		_, err := Responses{}.DecodeRequest(parse(t, `{"input":"a",`+field+`}`))
+		_, err := Responses{}.DecodeRequest(formattest.Parse(t, `{"input":"a",`+field+`}`))
 		e, ok := errors.AsType[*chat.Error](err)
 		if !ok || e.Kind != chat.ErrInvalidRequest || !strings.Contains(e.Message, "Responses format") || !strings.HasPrefix(field, `"`+e.Param+`"`) {
 			t.Errorf("%s: %v", field, err)

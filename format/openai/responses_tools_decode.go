@@ -55,14 +55,14 @@ func echoedTools(tools tape.Value) chat.Raw {
 
 // saysAll says that a tool is told as answers tell it.
 func saysAll(tool tape.Value) bool {
-	return !member(tool, "type").Is("function") || tool.Get("parameters").Exists() && tool.Get("strict").Exists()
+	return !tool.Member("type").Is("function") || tool.Get("parameters").Exists() && tool.Get("strict").Exists()
 }
 
 // addTools adds the tools of a list to those that are known: of the request, or
 // of an item that brings more. Those of a namespace become tools of their own.
 func (d *responsesDecoder) addTools(field string, v tape.Value) error {
 	if v.Kind() != tape.Array {
-		return mustBe(field, "an array")
+		return chat.MustBe(field, "an array")
 	}
 	d.r.Tools = append(d.r.MakeTools(len(d.r.Tools)+min(v.Len(), maxTools)), d.r.Tools...)
 	number := 0
@@ -72,18 +72,18 @@ func (d *responsesDecoder) addTools(field string, v tape.Value) error {
 		if element.Kind() != tape.Object {
 			return at.mustBe("", "an object")
 		}
-		if !member(element, "type").Is("namespace") {
+		if !element.Member("type").Is("namespace") {
 			if err := d.tool(at, element, nil); err != nil {
 				return err
 			}
 			continue
 		}
-		namespace := member(element, "name").Literal()
+		namespace := element.Member("name").Literal()
 		if namespace.Empty() {
 			return at.mustBe(".name", "a string with the name of the namespace")
 		}
 		at.below = ".tools[]"
-		for inner := range member(element, "tools").Elements {
+		for inner := range element.Member("tools").Elements {
 			if err := d.tool(at, inner, namespace); err != nil {
 				return err
 			}
@@ -105,7 +105,7 @@ func (d *responsesDecoder) tool(at place, v tape.Value, namespace chat.Literal) 
 		return chat.Invalid(at.list, fmt.Sprintf("a request has at most %d tools", maxTools))
 	}
 	var tool chat.Tool
-	switch kind := member(v, "type"); {
+	switch kind := v.Member("type"); {
 	case v.Kind() != tape.Object:
 		return at.mustBe("", "an object")
 	case kind.Is("function"), kind.Is("custom"):
@@ -114,15 +114,15 @@ func (d *responsesDecoder) tool(at place, v tape.Value, namespace chat.Literal) 
 			return err
 		}
 		if kind.Is("custom") {
-			d.custom(&tool, member(v, "format"))
-		} else if tool.Strict == chat.Unset && fitsStrict(member(v, "parameters")) {
+			d.custom(&tool, v.Member("format"))
+		} else if tool.Strict == chat.Unset && fitsStrict(v.Member("parameters")) {
 			tool.Strict = chat.True
 		}
 	case kind.Kind() != tape.String:
 		return at.mustBe(".type", `"function" or another type of tool`)
 	default:
 		word := format.Bounded(kind.Text(), 64)
-		tool = chat.Tool{Name: member(v, "name").Literal(), Type: word, Raw: v.Raw(), Server: serverTool(word)}
+		tool = chat.Tool{Name: v.Member("name").Literal(), Type: word, Raw: v.Raw(), Server: serverTool(word)}
 	}
 	if namespace != nil && !tool.Name.Empty() {
 		tool.Namespace, tool.Name = namespace, inNamespace(namespace, tool.Name)
@@ -151,7 +151,7 @@ func (d *responsesDecoder) custom(tool *chat.Tool, format tape.Value) {
 		return
 	}
 	tool.Custom = format.Raw()
-	if !member(format, "type").Is("text") {
+	if !format.Member("type").Is("text") {
 		d.extraOnce("tools[].format", format)
 	}
 }
@@ -169,7 +169,7 @@ func inNamespace(namespace, name chat.Literal) chat.Literal {
 
 // nameIn is the name of a called, chosen or allowed tool.
 func nameIn(v tape.Value) chat.Literal {
-	name, namespace := member(v, "name").Literal(), member(v, "namespace").Literal()
+	name, namespace := v.Member("name").Literal(), v.Member("namespace").Literal()
 	if name.Empty() || namespace.Empty() {
 		return name
 	}
@@ -181,11 +181,11 @@ func (d *responsesDecoder) toolChoice(field string, v tape.Value) error {
 	if v.Kind() == tape.String {
 		return d.requestDecoder.toolChoice(field, v)
 	}
-	switch kind := member(v, "type"); {
+	switch kind := v.Member("type"); {
 	case kind.Is("function"), kind.Is("custom"):
 		name := nameIn(v)
 		if name.Empty() {
-			return mustBe("tool_choice.name", "the name of a tool")
+			return chat.MustBe("tool_choice.name", "the name of a tool")
 		}
 		d.r.ToolChoice = chat.ToolChoice{Mode: chat.ToolNamed, Names: []chat.Literal{name}}
 		return nil
@@ -196,37 +196,18 @@ func (d *responsesDecoder) toolChoice(field string, v tape.Value) error {
 		d.extra(field, v)
 		return nil
 	default:
-		return mustBe("tool_choice.type", "function, custom, allowed_tools or another type of tool")
+		return chat.MustBe("tool_choice.type", "function, custom, allowed_tools or another type of tool")
 	}
 }
 
 // allowedTools permits some of the tools. Those without a name have no neutral
 // meaning.
 func (d *responsesDecoder) allowedTools(v tape.Value) error {
-	choice := chat.ToolChoice{Mode: chat.ToolAllowed}
-	switch mode := member(v, "mode"); {
-	case mode.Is("required"):
-		choice.Required = true
-	case mode.Is("auto"), !mode.Exists():
-	default:
-		return mustBe("tool_choice.mode", "auto or required")
-	}
-	tools := member(v, "tools")
-	if tools.Kind() != tape.Array || tools.Len() == 0 {
-		return mustBe("tool_choice.tools", "an array of tools")
-	}
-	if tools.Len() > maxTools {
-		return chat.Invalid("tool_choice.tools", fmt.Sprintf("at most %d tools can be allowed", maxTools))
-	}
-	for element := range tools.Elements {
-		if name := nameIn(element); !name.Empty() {
-			choice.Names = append(choice.Names, name)
-			continue
+	return d.allow("tool_choice", v, func(tool tape.Value) (chat.Literal, error) {
+		name := nameIn(tool)
+		if name.Empty() {
+			d.extraOnce("tool_choice.tools", v.Member("tools"))
 		}
-		d.extraOnce("tool_choice.tools", tools)
-	}
-	if choice.Names != nil {
-		d.r.ToolChoice = choice
-	}
-	return nil
+		return name, nil
+	})
 }

@@ -8,39 +8,24 @@ import (
 
 // toolName returns the name under which a tool is sent.
 func (e *responsesEncoder) toolName(l chat.Literal) chat.Literal {
-	return sentName(l, maxResponsesToolName)
+	return responsesToolNames.Fit(l)
 }
 
 // tools writes the tools and how they may be used.
 func (e *responsesEncoder) tools() {
-	any := false
-	for i := range e.r.Tools {
-		t := &e.r.Tools[i]
-		if !e.sends(t) {
-			e.lose("tools." + serverToolName(t))
-			continue
+	any := e.toolList(func(t *chat.Tool) bool {
+		if e.sends(t) {
+			return true
 		}
-		if any {
-			e.b.Byte(',')
-		} else {
-			e.field("tools")
-			e.b.Byte('[')
-			any = true
-		}
-		e.tool(t)
-	}
-	if any {
-		e.b.Byte(']')
-		e.toolChoice()
-		e.truth("parallel_tool_calls", e.r.ParallelTools)
+		e.lose("tools." + serverToolName(t))
+		return false
+	}, e.tool)
+	if !any {
+		e.withoutTools()
 		return
 	}
-	if e.r.ToolChoice.Mode != chat.ToolUnset && e.r.ToolChoice.Mode != chat.ToolNone {
-		e.drop("tool_choice")
-	}
-	if e.r.ParallelTools != chat.Unset {
-		e.drop("parallel_tool_calls")
-	}
+	e.toolChoice()
+	e.truth("parallel_tool_calls", e.r.ParallelTools)
 }
 
 // tool writes the definition of a tool. Absent strictness would mean strict
@@ -132,7 +117,7 @@ func (e *responsesEncoder) toolType(t *chat.Tool) string {
 func (e *responsesEncoder) find(name chat.Literal) *chat.Tool {
 	for i := range e.r.Tools {
 		t := &e.r.Tools[i]
-		if t.Name != nil && sameText(t.Name, name) && (!isServerTool(t) || e.speaks()) {
+		if t.Name != nil && t.Name.Equal(name) && (!isServerTool(t) || e.speaks()) {
 			return t
 		}
 	}
@@ -142,23 +127,12 @@ func (e *responsesEncoder) find(name chat.Literal) *chat.Tool {
 // toolChoice writes which tools may or must be called. A choice of tools that
 // are not sent is left out.
 func (e *responsesEncoder) toolChoice() {
-	choice := &e.r.ToolChoice
-	var word string
-	switch choice.Mode {
-	case chat.ToolAuto:
-		word = "auto"
-	case chat.ToolAny:
-		word = "required"
-	case chat.ToolNone:
-		word = "none"
+	switch choice := &e.r.ToolChoice; choice.Mode {
 	case chat.ToolNamed, chat.ToolAllowed:
 		e.chosenTools(choice)
-		return
 	default:
-		return
+		e.toolMode(choice.Mode)
 	}
-	e.field("tool_choice")
-	e.b.Quote(word)
 }
 
 // chosenTools demands a tool, or permits some.

@@ -2,13 +2,10 @@ package openai
 
 import (
 	"bytes"
-	"sync"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
-
-var tapes = sync.Pool{New: func() any { return new(tape.Tape) }}
 
 // schema writes the schema of a tool's arguments. OpenAI wants an object with
 // properties at its root, and says so with a 400 if there is none.
@@ -17,9 +14,8 @@ func (e *requestEncoder) schema(schema chat.Raw) {
 		e.b.Raw(schema)
 		return
 	}
-	t := tapes.Get().(*tape.Tape)
-	defer tapes.Put(t)
-	defer t.Reset()
+	t := tape.Take()
+	defer t.Release()
 	if err := t.Parse(schema); err != nil || t.Root().Kind() != tape.Object {
 		e.b.Str(`{"type":"object","properties":{}}`)
 		return

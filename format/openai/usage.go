@@ -22,7 +22,7 @@ func (c *counts) read(v tape.Value) bool {
 	var hit, cachedElsewhere int64
 	standard := false
 	for key, value := range v.Members {
-		switch string(name(key)) {
+		switch string(key.Unescaped()) {
 		case "prompt_tokens":
 			c.known = count(&c.prompt, value) || c.known
 		case "completion_tokens":

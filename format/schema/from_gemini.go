@@ -53,13 +53,13 @@ func (r *reverter) schema(v tape.Value, depth int) {
 		return
 	}
 	if v.Kind() != tape.Object {
-		r.dst = appendLine(r.dst, v.Raw())
+		r.dst = chat.AppendLine(r.dst, v.Raw())
 		return
 	}
 	nullable := v.Get("nullable").Bool()
 	first := true
 	for key, value := range v.Members {
-		word := string(name(key))
+		word := string(key.Unescaped())
 		if to, ok := renamed[word]; ok {
 			word = to
 		}
@@ -87,7 +87,7 @@ func (r *reverter) keyword(first *bool, word string, v tape.Value, nullable bool
 	case "example":
 		r.member(first, "examples")
 		r.dst = append(r.dst, '[')
-		r.dst = appendLine(r.dst, v.Raw())
+		r.dst = chat.AppendLine(r.dst, v.Raw())
 		r.dst = append(r.dst, ']')
 	case "enum":
 		r.list(first, word, v, nullable, "null", depth+1)
@@ -111,7 +111,7 @@ func (r *reverter) keyword(first *bool, word string, v tape.Value, nullable bool
 // copy appends a keyword as it is.
 func (r *reverter) copy(first *bool, word string, v tape.Value) {
 	r.member(first, word)
-	r.dst = appendLine(r.dst, v.Raw())
+	r.dst = chat.AppendLine(r.dst, v.Raw())
 }
 
 // typed appends a type, or the types of a value that may be null.
@@ -136,7 +136,7 @@ func (r *reverter) typed(first *bool, v tape.Value, nullable bool) {
 func (r *reverter) number(first *bool, word string, v tape.Value) {
 	text := v.Raw()
 	if v.Kind() == tape.String {
-		text = name(v)
+		text = v.Unescaped()
 	}
 	if _, err := chat.Number(text).Float(); !err || !isNumber(text) {
 		return

@@ -65,7 +65,7 @@ func (c *converter) gather(g *gathered, l layer) {
 		return
 	}
 	for key, value := range l.v.Members {
-		if word := string(name(key)); word != "$ref" && word != "allOf" {
+		if word := string(key.Unescaped()); word != "$ref" && word != "allOf" {
 			c.keyword(g, l, word, value)
 		}
 	}
@@ -190,7 +190,7 @@ func (g *gathered) addTypes(v tape.Value) {
 
 // addProperty takes one more schema of a property.
 func (g *gathered) addProperty(key tape.Value, l layer) {
-	n := name(key)
+	n := key.Unescaped()
 	if g.index == nil {
 		g.index = make(map[string]int)
 	}

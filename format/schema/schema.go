@@ -6,12 +6,10 @@
 package schema
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
 // ErrTooLarge says that a schema is too deep, or too large once its references
@@ -41,16 +39,6 @@ func (b *Budget) spend(visits, size int) bool {
 	b.visits += visits
 	b.size += size
 	return b.visits <= allVisits && b.size <= allSize
-}
-
-// name is the unescaped name of a member.
-func name(key tape.Value) []byte {
-	l := key.Literal()
-	in := l.Inner()
-	if bytes.IndexByte(in, '\\') < 0 {
-		return in
-	}
-	return chat.AppendUnquoted(nil, l)
 }
 
 // losses are what a conversion dropped or changed, each once.

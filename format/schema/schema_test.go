@@ -8,17 +8,9 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/formattest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
-
-func parse(t testing.TB, doc string) tape.Value {
-	t.Helper()
-	var index tape.Tape
-	if err := index.Parse([]byte(doc)); err != nil {
-		t.Fatalf("parsing %s: %v", doc, err)
-	}
-	return index.Root()
-}
 
 // told lists a report.
 func told(r chat.Report) string {
@@ -94,7 +86,7 @@ func TestAppendGemini(t *testing.T) {
 		{"wrong kinds", `{"type":7,"properties":[],"required":"a","enum":"x","anyOf":{},"items":3,"minimum":"a","description":5}`, `{"type":"OBJECT"}`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, report, err := AppendGemini(nil, parse(t, tc.schema), new(Budget))
+			got, report, err := AppendGemini(nil, formattest.Parse(t, tc.schema), new(Budget))
 			if err != nil || string(got) != tc.want {
 				t.Errorf("got  %s (%v)\nwant %s", got, err, tc.want)
 			}
@@ -117,13 +109,13 @@ func TestAppendGeminiIsBounded(t *testing.T) {
 	wide := `{"required":[` + strings.Repeat(`"x",`, 5000) + `"x"],"anyOf":[` + strings.Repeat(`{"type":"string"},`, 5000) + `{}]}`
 	for name, doc := range map[string]string{"doubling": doubling.String(), "deep": deep, "wide": wide} {
 		t.Run(name, func(t *testing.T) {
-			got, _, err := AppendGemini([]byte("x"), parse(t, doc), new(Budget))
+			got, _, err := AppendGemini([]byte("x"), formattest.Parse(t, doc), new(Budget))
 			if !errors.Is(err, ErrTooLarge) || string(got) != "x" {
 				t.Errorf("got %d bytes, %v", len(got), err)
 			}
 		})
 	}
-	if _, err := AppendJSON(nil, parse(t, deep)); !errors.Is(err, ErrTooLarge) {
+	if _, err := AppendJSON(nil, formattest.Parse(t, deep)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("reverse: %v", err)
 	}
 }
@@ -150,7 +142,7 @@ func TestAppendJSON(t *testing.T) {
 		{"no object", `true`, `true`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := AppendJSON(nil, parse(t, tc.schema))
+			got, err := AppendJSON(nil, formattest.Parse(t, tc.schema))
 			if err != nil || string(got) != tc.want {
 				t.Errorf("got  %s (%v)\nwant %s", got, err, tc.want)
 			}
@@ -178,11 +170,11 @@ func FuzzConvert(f *testing.F) {
 		if !json.Valid(once) || strings.ContainsAny(string(once), "\r\n") {
 			t.Fatalf("not JSON on a line: %s", once)
 		}
-		back, err := AppendJSON(nil, parse(t, string(once)))
+		back, err := AppendJSON(nil, formattest.Parse(t, string(once)))
 		if err != nil || !json.Valid(back) {
 			t.Fatalf("back: %v %s", err, back)
 		}
-		if _, _, err := AppendGemini(nil, parse(t, string(back)), new(Budget)); err != nil {
+		if _, _, err := AppendGemini(nil, formattest.Parse(t, string(back)), new(Budget)); err != nil {
 			t.Fatalf("again: %v", err)
 		}
 	})
@@ -194,7 +186,7 @@ func TestBudget(t *testing.T) {
 	for i := range 12 {
 		doc += fmt.Sprintf(`"d%d":{"type":"object","properties":{"x":{"$ref":"#/$defs/d%d"},"y":{"$ref":"#/$defs/d%d"}}},`, i, i+1, i+1)
 	}
-	v := parse(t, doc+`"d12":{"type":"string"}}}`)
+	v := formattest.Parse(t, doc+`"d12":{"type":"string"}}}`)
 	var budget Budget
 	converted := 0
 	for ; converted < 1000; converted++ {
@@ -208,7 +200,7 @@ func TestBudget(t *testing.T) {
 	if converted < 5 || converted > 100 {
 		t.Errorf("%d large schemas were converted", converted)
 	}
-	if _, _, err := AppendGemini(nil, parse(t, `{}`), &budget); !errors.Is(err, ErrTooLarge) {
+	if _, _, err := AppendGemini(nil, formattest.Parse(t, `{}`), &budget); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a budget that is used up: %v", err)
 	}
 }

@@ -40,20 +40,7 @@ type converter struct {
 func (c *converter) str(s string) { c.dst = append(c.dst, s...) }
 
 // raw appends a value on one line.
-func (c *converter) raw(v []byte) { c.dst = appendLine(c.dst, v) }
-
-// appendLine appends raw JSON on one line. Line breaks stand between its tokens
-// only.
-func appendLine(dst, raw []byte) []byte {
-	from := len(dst)
-	dst = append(dst, raw...)
-	for i, b := range dst[from:] {
-		if b == '\n' || b == '\r' {
-			dst[from+i] = ' '
-		}
-	}
-	return dst
-}
+func (c *converter) raw(v []byte) { c.dst = chat.AppendLine(c.dst, v) }
 
 // schema appends the schema of a value that has to satisfy all layers.
 func (c *converter) schema(layers []layer, root bool) {
@@ -211,7 +198,7 @@ func (c *converter) enum(g *gathered) (out [][]byte) {
 			out = append(out, v.Raw())
 		default:
 			c.lost.add("enum", chat.Approximated)
-			out = append(out, chat.Quote(string(appendLine(nil, v.Raw()))))
+			out = append(out, chat.Quote(string(chat.AppendLine(nil, v.Raw()))))
 		}
 	}
 	return out
@@ -319,7 +306,7 @@ func (c *converter) properties(g *gathered) {
 		if v.Kind() != tape.String {
 			continue
 		}
-		n := name(v)
+		n := v.Unescaped()
 		_, known := g.index[string(n)]
 		switch {
 		case !known:

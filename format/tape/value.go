@@ -27,6 +27,10 @@ func (v Value) Kind() Kind {
 // Exists says that the value is not Absent. A null exists.
 func (v Value) Exists() bool { return v.t != nil }
 
+// Present says that a value stands there and is not null: null means absent in
+// most formats.
+func (v Value) Present() bool { return v.Kind() > Null }
+
 // Raw is the value as it stands in the document.
 func (v Value) Raw() []byte {
 	if v.t == nil {
@@ -66,6 +70,15 @@ func (v Value) Len() int {
 func (v Value) Get(key string) Value {
 	found, _ := v.find(key)
 	return found
+}
+
+// Member is Get for formats in which null means absent: it returns Absent for a
+// member that is null.
+func (v Value) Member(key string) Value {
+	if found := v.Get(key); found.Present() {
+		return found
+	}
+	return Value{}
 }
 
 // Duplicate says that an object has more than one member named key.
@@ -161,6 +174,19 @@ func (v Value) Text() string {
 		return v.Literal().String()
 	}
 	return string(v.t.src[n.start+1 : n.end-1])
+}
+
+// Unescaped is the string's value, or the name of a member if the value is its key:
+// a view if it has no escapes. nil for other kinds.
+func (v Value) Unescaped() []byte {
+	if v.Kind() != String {
+		return nil
+	}
+	n := v.node()
+	if n.escaped() {
+		return v.Literal().Unescaped()
+	}
+	return v.t.src[n.start+1 : n.end-1 : n.end-1]
 }
 
 // Bool says that the value is true.

@@ -144,3 +144,27 @@ func TestRawKeepsToItsPlace(t *testing.T) {
 		t.Errorf("appending to Raw changed the document: %s", doc)
 	}
 }
+
+func TestValueMember(t *testing.T) {
+	doc := parse(t, `{"a":null,"b":1,"c":"x\ny","d\u0065":"z"}`)
+	for key, want := range map[string]Kind{"a": Absent, "b": Number, "c": String, "de": String, "f": Absent} {
+		if got := doc.Member(key).Kind(); got != want {
+			t.Errorf("member %s is of kind %d, want %d", key, got, want)
+		}
+	}
+	if doc.Get("a").Present() || !doc.Get("b").Present() || doc.Get("f").Present() {
+		t.Error("null or what is not there counts as present")
+	}
+	for key, want := range map[string]string{"c": "x\ny", "de": "z", "b": "", "f": ""} {
+		if got := string(doc.Get(key).Unescaped()); got != want {
+			t.Errorf("%s is %q unescaped, want %q", key, got, want)
+		}
+	}
+	names := ""
+	for key := range doc.Members {
+		names += string(key.Unescaped()) + " "
+	}
+	if names != "a b c de " {
+		t.Errorf("the names are %s", names)
+	}
+}

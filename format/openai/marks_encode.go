@@ -2,6 +2,14 @@ package openai
 
 import "github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 
+// cacheMark is the mark behind a part up to which the provider is to cache. How
+// long it keeps that is left to it.
+const cacheMark = `,"prompt_cache_breakpoint":{"mode":"explicit"}`
+
+// maxCacheMarks is how many marks the provider writes to its cache beside the one
+// that it makes itself.
+const maxCacheMarks = 3
+
 // planParts finds out which cache marks are sent: parts of instructions, of user
 // messages and of results have a place for one. The provider takes a few, of
 // which the last ones save most.
@@ -54,4 +62,26 @@ func (e *requestEncoder) mark(total int) {
 		e.tooEarly = 0
 		e.b.Str(cacheMark)
 	}
+}
+
+// marksIn is how many cache marks a block has: its own, and those of a result's
+// content.
+func marksIn(b *chat.Block) (n int) {
+	if b.Cache != nil {
+		n++
+	}
+	for i := range b.Content {
+		if b.Content[i].Cache != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// ownMarks is how many cache marks a part has: one or none.
+func ownMarks(b *chat.Block) int {
+	if b.Cache == nil {
+		return 0
+	}
+	return 1
 }
