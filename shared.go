@@ -82,6 +82,9 @@ func (s *shared) restore(kept circuitTable) {
 	if status.Degraded {
 		s.logger.Warn("the store is degraded: what is observed may not outlive the process", zap.String("reason", status.Reason))
 	}
+	now := time.Now()
+	// Without a store, people who force a circuit are told that it was not stored.
+	defer s.routing.Circuits.Persist(now, s.writer)
 	if !status.Available {
 		return
 	}
@@ -89,11 +92,9 @@ func (s *shared) restore(kept circuitTable) {
 	if err != nil {
 		s.logger.Error("some circuits could not be read from the store", zap.Error(err))
 	}
-	now := time.Now()
 	if err := s.routing.Circuits.Load(now, records); err != nil {
 		s.logger.Error("some circuits could not be restored", zap.Error(err))
 	}
-	s.routing.Circuits.Persist(now, s.writer)
 }
 
 // reopen tries again to open a store that is not there.

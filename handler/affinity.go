@@ -10,7 +10,6 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
 // issuers remembers which upstream has issued a response, so that a request
@@ -56,12 +55,12 @@ func (t *issuerTable) of(id string) (upstream string, ok bool) {
 
 // pin makes a request that continues a response go to the upstream that issued
 // it, and nowhere else.
-func (x *exchange) pin(plan *routing.Plan) error {
+func (x *exchange) pin() error {
 	if x.envelope.previous == "" {
 		return nil
 	}
 	upstream, ok := issuers.of(x.envelope.previous)
-	if !ok || plan.Pin(upstream) {
+	if !ok || x.plan.Pin(upstream) {
 		return nil
 	}
 	return &chat.Error{

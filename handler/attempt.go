@@ -47,7 +47,9 @@ type attempt struct {
 	// see upstream.Call.
 	verb, contentType string
 	names             chat.Names // that the request's encoder had to change
-	response          *http.Response
+	// sent says that a request that leaves a trace has begun to go out.
+	sent     atomic.Bool
+	response *http.Response
 
 	// A complete answer is either passed through or encoded.
 	passed  *document
@@ -202,8 +204,7 @@ func (a *attempt) pass() {
 // send makes the call. The request's bytes are free again when the transport
 // lets go of them.
 func (a *attempt) send() outcome {
-	var sent atomic.Bool
-	response, err := a.source.Upstream.Do(a.watchSending(&sent), &upstream.Call{
+	response, err := a.source.Upstream.Do(a.watchSending(), &upstream.Call{
 		Format:    a.format,
 		Operation: a.x.endpoint.Operation,
 		Model:     a.source.Model,
@@ -219,7 +220,7 @@ func (a *attempt) send() outcome {
 	a.body.Release()
 	if err != nil {
 		out := sendFailure(a.ctx, a.name(), err)
-		out.sent = sent.Load()
+		out.sent = a.sent.Load()
 		return out
 	}
 	a.response = response
@@ -229,11 +230,11 @@ func (a *attempt) send() outcome {
 // watchSending returns the attempt's context; with it the transport notes that it
 // begins to send the request, if that leaves a trace: it may be sent to another
 // upstream only if this one has certainly not got it.
-func (a *attempt) watchSending(sent *atomic.Bool) context.Context {
+func (a *attempt) watchSending() context.Context {
 	if !a.x.envelope.trace {
 		return a.ctx
 	}
-	return httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	return httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{WroteHeaders: func() { a.sent.Store(true) }})
 }
 
 // close ends the call and frees what it holds. An answer that was not read to

@@ -44,14 +44,14 @@ func (x *exchange) countTokens(snapshot *routing.Snapshot) error {
 		return x.estimate()
 	}
 	request.Operation = format.OperationCountTokens
-	plan, err := x.h.router.Plan(snapshot, request)
-	if err != nil {
+	var err error
+	if x.plan, err = x.h.router.Plan(snapshot, request); err != nil {
 		return x.estimate() // it can chat, so what it lacks is counting
 	}
-	if err := x.pin(&plan); err != nil {
+	if err := x.pin(); err != nil {
 		return x.fail(err)
 	}
-	if x.tryAll(&plan) {
+	if x.tryAll() {
 		return nil
 	}
 	if x.cannotCount() {

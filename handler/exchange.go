@@ -31,7 +31,8 @@ type exchange struct {
 	neutral  *chat.Request // made when the first source of another format is tried
 
 	clientKey string // the key the client has sent, in whatever place
-	plan      *routing.Plan
+	plan      routing.Plan
+	admission routing.Admission // of the latest attempt
 	attempts  int
 	moves     int                // to another source
 	repeats   int                // of a source that was asked already
@@ -120,14 +121,14 @@ func (x *exchange) read() error {
 }
 
 // serve tries the plan's sources in order until one of them answers.
-func (x *exchange) serve(plan *routing.Plan) error {
-	if err := x.admitThread(plan); err != nil {
+func (x *exchange) serve() error {
+	if err := x.admitThread(); err != nil {
 		return x.fail(err)
 	}
-	if err := x.pin(plan); err != nil {
+	if err := x.pin(); err != nil {
 		return x.fail(err)
 	}
-	if x.tryAll(plan) {
+	if x.tryAll() {
 		return nil
 	}
 	return x.failAttempts()
@@ -145,11 +146,11 @@ func (x *exchange) refuse(out outcome) {
 // admitThread lets a request of a message thread pass only if every turn of the
 // thread is sure to reach the same upstream: SDKs answer the error by sending
 // the whole conversation.
-func (x *exchange) admitThread(plan *routing.Plan) error {
+func (x *exchange) admitThread() error {
 	if !x.envelope.thread {
 		return nil
 	}
-	if only, ok := plan.Only(); ok && only.Format == format.AnthropicMessages {
+	if only, ok := x.plan.Only(); ok && only.Format == format.AnthropicMessages {
 		return nil
 	}
 	return anthropic.ThreadUnsupported()

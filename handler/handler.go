@@ -263,11 +263,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err := x.read(); err != nil {
 		return x.fail(err)
 	}
-	plan, err := h.router.Plan(snapshot, x.request(ep.Operation))
-	if err != nil {
+	if x.plan, err = h.router.Plan(snapshot, x.request(ep.Operation)); err != nil {
 		return x.fail(x.h.planError(x.envelope.model, err))
 	}
-	return x.serve(&plan)
+	return x.serve()
 }
 
 // methodAllowed says whether a path of the given method takes the request's.

@@ -68,6 +68,9 @@ func sendFailure(ctx context.Context, name string, err error) outcome {
 			Kind: chat.ErrAuthentication, Message: "the key of the request holds characters that cannot be sent on",
 		}}
 	}
+	if notHTTP(err) {
+		return outcome{class: routing.ClassBadAnswer, detail: err, err: tell(name, routing.ClassBadAnswer, 0, nil)}
+	}
 	return outcome{class: routing.ClassConnect, detail: err, err: &chat.Error{
 		Kind:    chat.ErrBadUpstream,
 		Code:    "upstream_unreachable",

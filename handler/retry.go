@@ -23,11 +23,10 @@ const (
 
 // tryAll tries the plan's sources in order. It is false if none of them has
 // answered the client.
-func (x *exchange) tryAll(plan *routing.Plan) bool {
-	x.plan = plan
-	plan.Budget().Earn()
+func (x *exchange) tryAll() bool {
+	x.plan.Budget().Earn()
 	for x.attempts < x.h.maxAttempts() && x.timeLeft() {
-		admission, ok := x.next(plan)
+		admission, ok := x.next()
 		if !ok {
 			break
 		}
@@ -47,22 +46,23 @@ func (x *exchange) tryAll(plan *routing.Plan) bool {
 // next takes leave for the next attempt: at another source, or once more at the
 // last one if there is no other. If nothing has been asked and nothing can be, it
 // notes why.
-func (x *exchange) next(plan *routing.Plan) (*routing.Admission, bool) {
+func (x *exchange) next() (*routing.Admission, bool) {
 	now := time.Now()
 	last := x.attempts+1 == x.h.maxAttempts() || x.envelope.trace
-	if a, ok := plan.Admit(now, last); ok {
-		return x.paid(plan, &a, now)
+	var ok bool
+	if x.admission, ok = x.plan.Admit(now, last); ok {
+		return x.paid(&x.admission, now)
 	}
 	if x.attempts > 0 {
-		return x.repeat(plan)
+		return x.repeat()
 	}
 	if x.h.OnAllOpen == onAllOpenBest {
-		if a, ok := plan.LastResort(now); ok {
-			return &a, true
+		if x.admission, ok = x.plan.LastResort(now); ok {
+			return &x.admission, true
 		}
 	}
 	if x.last.err == nil { // no source was passed over because of its format
-		x.last = barred(plan.NoSource(now))
+		x.last = barred(x.plan.NoSource(now))
 	}
 	return nil, false
 }
@@ -70,12 +70,12 @@ func (x *exchange) next(plan *routing.Plan) (*routing.Admission, bool) {
 // paid lets a move to another source pass if it is the request's first and to a
 // healthy one, or if the model's budget pays for it: an outage must not multiply
 // the attempts.
-func (x *exchange) paid(plan *routing.Plan, a *routing.Admission, now time.Time) (*routing.Admission, bool) {
+func (x *exchange) paid(a *routing.Admission, now time.Time) (*routing.Admission, bool) {
 	if x.attempts == 0 {
 		return a, true
 	}
 	x.moves++
-	if (x.moves > 1 || a.Probe()) && !plan.Budget().Spend() {
+	if (x.moves > 1 || a.Probe()) && !x.plan.Budget().Spend() {
 		a.Cancel(now)
 		return nil, false
 	}
@@ -84,7 +84,7 @@ func (x *exchange) paid(plan *routing.Plan, a *routing.Admission, now time.Time)
 
 // repeat takes leave to ask the last source once more, after a pause. It does so
 // for failures of a moment only.
-func (x *exchange) repeat(plan *routing.Plan) (*routing.Admission, bool) {
+func (x *exchange) repeat() (*routing.Admission, bool) {
 	switch x.last.class {
 	case routing.ClassConnect, routing.ClassServer, routing.ClassTimeout, routing.ClassConflict:
 	default:
@@ -93,14 +93,14 @@ func (x *exchange) repeat(plan *routing.Plan) (*routing.Admission, bool) {
 	if x.repeats > 0 || x.repeats >= x.source.Upstream.MaxRetries() || x.last.wait > longestPause {
 		return nil, false
 	}
-	if !plan.Budget().Spend() || !x.rest(max(x.last.wait, rand.N(firstPause<<x.repeats))) {
+	if !x.plan.Budget().Spend() || !x.rest(max(x.last.wait, rand.N(firstPause<<x.repeats))) {
 		return nil, false
 	}
-	a, ok := plan.Again(x.source, time.Now())
-	if ok {
+	var ok bool
+	if x.admission, ok = x.plan.Again(x.source, time.Now()); ok {
 		x.repeats++
 	}
-	return &a, ok
+	return &x.admission, ok
 }
 
 // rest waits; it is false if the client leaves or if the request's time would not

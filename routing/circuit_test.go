@@ -314,6 +314,19 @@ func TestFault57ProbeNeverReturns(t *testing.T) {
 	b.is(CircuitClosed)
 }
 
+// Two attempts that find the lease free at the same time: the second to come under
+// the lock is refused.
+func TestLeaseIsTakenOnce(t *testing.T) {
+	b := newBench(t, modelKey, nil)
+	b.trip()
+	if _, ok := b.c.allowProbe(b.now, 0); !ok {
+		t.Fatal("no permit")
+	}
+	if p, ok := b.c.allowProbe(b.now, 0); ok {
+		t.Errorf("a second probe: %+v", p)
+	}
+}
+
 func TestLeaseWithoutLimit(t *testing.T) {
 	for limit, want := range map[time.Duration]time.Duration{
 		0:             10*time.Minute + 5*time.Second,

@@ -121,7 +121,8 @@ func (s *Store) writeBackup(e *engine, path string, b Backup) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := &boundedWriter{to: bufio.NewWriterSize(f, 64<<10), room: s.backupRoom()}
 	if _, err := e.db.Backup(w, 0); err != nil {
-		return err
+		// The database may only say that it was cancelled; why, the writer knows.
+		return cmp.Or(w.err, err)
 	}
 	facts, err := json.Marshal(b)
 	if err != nil {
@@ -152,16 +153,22 @@ type boundedWriter struct {
 	to   *bufio.Writer
 	room int64
 	sum  uint32
+	err  error // the first failure
 }
 
 // Write fails with ErrNoSpace instead of filling the disk.
-func (w *boundedWriter) Write(p []byte) (int, error) {
-	if int64(len(p)) > w.room {
-		return 0, ErrNoSpace
+func (w *boundedWriter) Write(p []byte) (n int, err error) {
+	switch {
+	case w.err != nil:
+		return 0, w.err
+	case int64(len(p)) > w.room:
+		w.err = ErrNoSpace
+		return 0, w.err
 	}
 	w.room -= int64(len(p))
 	w.sum = crc32.Update(w.sum, castagnoli, p)
-	return w.to.Write(p)
+	n, w.err = w.to.Write(p)
+	return n, w.err
 }
 
 // Backups lists the backups that are there, the newest first, with what their

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -227,6 +228,24 @@ func runFileLimit(dir string, _ []string) error {
 		return fmt.Errorf("a store was opened under the limit: %w", err)
 	}
 	return s.Close()
+}
+
+// ownedBy is the information about a file of some user.
+type ownedBy struct {
+	fs.FileInfo
+	uid uint32
+}
+
+func (o ownedBy) Sys() any { return &syscall.Stat_t{Uid: o.uid} }
+
+func TestFault72NotOurs(t *testing.T) {
+	us := uint32(os.Geteuid())
+	for uid, want := range map[uint32]error{0: nil, us: nil, us + 1: ErrReadOnly} {
+		err := checkOwner(ownedBy{uid: uid})
+		if !errors.Is(err, want) {
+			t.Errorf("a directory of user %d for user %d: %v, want %v", uid, us, err, want)
+		}
+	}
 }
 
 func TestFault72ReadOnlyDirectory(t *testing.T) {

@@ -205,7 +205,8 @@ func FuzzUnseal(f *testing.F) {
 	f.Add(sealed)
 	f.Add("v1:" + s.newest + ":")
 	f.Fuzz(func(t *testing.T, text string) {
-		if plain, err := s.Open("r", "f", text); err == nil && text != sealed {
+		// The seed is sealed anew in each process, but it always holds this.
+		if plain, err := s.Open("r", "f", text); err == nil && string(plain) != "secret" {
 			t.Errorf("%q opens as %q", text, plain)
 		}
 	})
