@@ -28,7 +28,8 @@ func (x *exchange) fail(err error) error {
 		x.h.logger.Error("request failed", zap.String("request_id", x.id), zap.Error(err))
 		e = &chat.Error{Kind: chat.ErrServer, Message: "the gateway failed to handle the request; its log says why under this request's id"}
 	}
-	if x.r.Context().Err() != nil {
+	// The server cancels a request whose body is late, though its client still waits.
+	if late := e.Status == http.StatusRequestTimeout; x.r.Context().Err() != nil && !late {
 		x.commit(statusClientClosed)
 		return nil
 	}

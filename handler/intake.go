@@ -54,8 +54,11 @@ func bodyFailure(ctx context.Context, err error, limit int64) *chat.Error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(limit)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
-		return &chat.Error{Kind: chat.ErrClientTimeout, Message: "the request body did not arrive in time"}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &chat.Error{Kind: chat.ErrClientTimeout, Status: http.StatusRequestTimeout, Message: "the request body did not arrive in time"}
+	}
+	if ctx.Err() != nil {
+		return &chat.Error{Kind: chat.ErrClientTimeout, Message: "the client has left"}
 	}
 	return chat.Invalid("", "the request body could not be read to its end")
 }

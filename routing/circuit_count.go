@@ -45,7 +45,7 @@ func (p Permit) Done(now time.Time, o Outcome) {
 // a success after a success, and what says nothing.
 func (c *Circuit) doneEasily(now time.Time, o *Outcome) bool {
 	l := c.limits.Load()
-	if o.Class == ClassThrottled || l.slowly(o.Latency) {
+	if o.Class == ClassThrottled || c.slowly(l, o.Latency) {
 		return false
 	}
 	switch o.judge(c.key.Scope, false) {
@@ -82,6 +82,12 @@ func (p Permit) Started(now time.Time) {
 	})
 }
 
+// slowly says whether an attempt that took this long is slow, which is about the
+// upstream model: others of the same upstream may be fast.
+func (c *Circuit) slowly(l *limits, latency time.Duration) bool {
+	return c.key.Scope == ScopeUpstreamModel && l.slowly(latency)
+}
+
 // settle records an outcome. Like all below it is called under the lock.
 func (c *Circuit) settle(at int64, p Permit, o *Outcome) {
 	g := c.phase()
@@ -95,7 +101,7 @@ func (c *Circuit) settle(at int64, p Permit, o *Outcome) {
 		return
 	}
 	what := uint64(oneAttempt)
-	if l.slowly(o.Latency) {
+	if c.slowly(l, o.Latency) {
 		what += oneSlow
 	}
 	switch o.judge(c.key.Scope, c.escalated) {

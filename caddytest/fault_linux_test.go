@@ -1,0 +1,113 @@
+package caddytest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/caddytest/provider"
+)
+
+// TestFault07BlackHole: nobody answers at the address, not even with a refusal.
+func TestFault07BlackHole(t *testing.T) {
+	startOutage(t, "http://"+startBlackHole(t), "timeout connect "+soonLimit.String()).check(t, unreachable)
+}
+
+// startBlackHole returns an address that drops packets: that of a socket whose
+// backlog is full.
+func startBlackHole(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for range 16 {
+		conn, err := net.DialTimeout("tcp", address, soonLimit)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	t.Fatal("the backlog does not fill")
+	return ""
+}
+
+// TestFault78NoFiles: the process may open no more files. Requests that need a new
+// connection fail, no circuit counts it, and all is well when there are files again.
+func TestFault78NoFiles(t *testing.T) {
+	first := startProvider(t, provider.Say("fine").Header("Connection", "close"))
+	o := startOutage(t, first.URL())
+	a := inPlain()[0]
+	resp, body := a.ask(t, o.url, "alone") // its connection to the gateway is kept
+	a.expects(t, resp, body, "fine")
+	before := exhaustFiles(t)
+	req := a.request(t, o.url, "alone")
+	refused, err := http.DefaultClient.Do(req)
+	before()
+	if err != nil {
+		t.Fatalf("the client needed a file itself: %v", err)
+	}
+	refused.Body.Close()
+	if refused.StatusCode < 500 {
+		t.Errorf("without files the answer is %d", refused.StatusCode)
+	}
+	checkCounted(t, row{})
+	resp, body = a.ask(t, o.url, "alone")
+	a.expects(t, resp, body, "fine")
+}
+
+// exhaustFiles opens files until the process may open none, and returns what closes
+// them.
+func exhaustFiles(t *testing.T) (release func()) {
+	t.Helper()
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	low := was
+	low.Cur = min(was.Cur, 512)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	var files []*os.File
+	release = func() {
+		for _, f := range files {
+			f.Close()
+		}
+		files = nil
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+			t.Errorf("restoring the limit: %v", err)
+		}
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for time.Now().Before(deadline) {
+		f, err := os.Open(os.DevNull)
+		if errors.Is(err, syscall.EMFILE) {
+			return release
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	release()
+	t.Fatal("the files do not end")
+	return nil
+}
