@@ -97,7 +97,7 @@ func TestFault08NameDoesNotResolve(t *testing.T) {
 	for name, answers := range map[string]bool{"no such name": true, "resolver is silent": false} {
 		t.Run(name, func(t *testing.T) {
 			resolver := fmt.Sprintf("transport http {\n resolvers %s\n}", startResolver(t, answers))
-			startOutage(t, "http://llm.example", limits, resolver).check(t, unreachable)
+			startOutage(t, "http://llm.example", "timeout connect "+soonLimit.String(), resolver).check(t, unreachable)
 		})
 	}
 }

@@ -117,6 +117,7 @@ const (
 	bind 127.0.0.1
 	ai_gateway {
 		upstream dead http://127.0.0.1:1/v1 {
+			circuit off
 			formats openai_chat
 		}
 		upstream mock http://{mock}/v1 {

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// A provider is a server on the loopback that speaks chat.
+type provider struct {
+	url    string
+	asked  atomic.Int64
+	server *http.Server
+}
+
+// mood is what a provider does with a request, by its number.
+type mood func(n int64, w http.ResponseWriter, r *http.Request)
+
+// startProvider runs a provider.
+func startProvider(m mood) (*provider, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting a provider: %w", err)
+	}
+	p := &provider{url: "http://" + listener.Addr().String()}
+	p.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m(p.asked.Add(1), w, r)
+	})}
+	go func() { _ = p.server.Serve(listener) }() // Ends with Close.
+	return p, nil
+}
+
+// stop ends the provider.
+func (p *provider) stop() { _ = p.server.Close() }
+
+const (
+	document = `{"id":"x","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"steady"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`
+	content  = `data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"x","choices":[{"index":0,"delta":{"role":"assistant","content":"steady"},"finish_reason":null}]}` + "\n\n"
+	ending   = `data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"x","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
+)
+
+// steady answers every request.
+func steady(_ int64, w http.ResponseWriter, r *http.Request) {
+	if !streams(r) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, document) // A client that has left needs none.
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = io.WriteString(w, content+ending)
+}
+
+// endless begins a stream and keeps it until the client leaves.
+func endless(_ int64, w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = io.WriteString(w, content)
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+// failing answers every request with 500.
+func failing(_ int64, w http.ResponseWriter, r *http.Request) {
+	http.Error(w, `{"error":{"message":"boom"}}`, http.StatusInternalServerError)
+}
+
+// streams says that the request asks for a stream.
+func streams(r *http.Request) bool {
+	body, err := io.ReadAll(r.Body)
+	return err == nil && len(body) > 0 && bytes.Contains(body, []byte(`"stream":true`))
+}
