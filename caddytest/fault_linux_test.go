@@ -1,8 +1,10 @@
 package caddytest
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -51,26 +53,40 @@ func startBlackHole(t *testing.T) string {
 
 // TestFault78NoFiles: the process may open no more files. Requests that need a new
 // connection fail, no circuit counts it, and all is well when there are files again.
+// The client's own connection is kept from a request that the demo upstream answers,
+// which opens and closes none.
 func TestFault78NoFiles(t *testing.T) {
-	first := startProvider(t, provider.Say("fine").Header("Connection", "close"))
-	o := startOutage(t, first.URL())
-	a := inPlain()[0]
-	resp, body := a.ask(t, o.url, "alone") // its connection to the gateway is kept
-	a.expects(t, resp, body, "fine")
-	before := exhaustFiles(t)
-	req := a.request(t, o.url, "alone")
-	refused, err := http.DefaultClient.Do(req)
-	before()
-	if err != nil {
-		t.Fatalf("the client needed a file itself: %v", err)
+	first := startProvider(t, provider.Say("fine"))
+	g := startGateway(t, "upstream demo\nupstream first "+first.URL()+" {\n retries 0\n circuit {\n failures 1\n}\n}\nmodel warm {\n source demo echo\n}\nmodel alone {\n source first x\n}")
+	conn := g.dial(t)
+	answers := bufio.NewReader(conn)
+	send := func(model string) int {
+		body := clients[0].body(model)
+		fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", conn.RemoteAddr(), len(body), body)
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Errorf("asking for %s: %v", model, err)
+			return 0
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Errorf("reading the answer of %s: %v", model, err)
+		}
+		return resp.StatusCode
 	}
-	refused.Body.Close()
-	if refused.StatusCode < 500 {
-		t.Errorf("without files the answer is %d", refused.StatusCode)
+	if status := send("warm"); status != http.StatusOK {
+		t.Fatalf("the first answer is %d", status)
+	}
+	release := exhaustFiles(t)
+	status := send("alone")
+	release()
+	if status < 500 {
+		t.Errorf("without files the answer is %d", status)
 	}
 	checkCounted(t, row{})
-	resp, body = a.ask(t, o.url, "alone")
-	a.expects(t, resp, body, "fine")
+	if status := send("alone"); status != http.StatusOK {
+		t.Errorf("with files again the answer is %d", status)
+	}
 }
 
 // exhaustFiles opens files until the process may open none, and returns what closes

@@ -56,7 +56,7 @@ var routingRequirements = []requirement{
 	{name: "In-request failover", tests: []string{"caddytest.TestFailover", "caddytest.TestAttemptsAreBounded", "routing.TestRetryBudget", "handler.TestTotalTimeSpansAllAttempts"}, later: "fallback to other models belongs to a later milestone"},
 	{name: "Failure classes", tests: []string{"handler.TestOutcomeOfStatus", "routing.TestOutcomeTable", "caddytest.TestFault18ServerErrors", "caddytest.TestFault25Credential"}},
 	{name: "Which status retried when streaming", tests: []string{"caddytest.TestFault46ErrorFirst", "caddytest.TestFault47ErrorInTheMiddle"}},
-	{name: "Retry on empty answer", later: "off by default in the source; an answer without content is a valid one for us"},
+	{name: "Retry on empty answer", tests: []string{"caddytest.TestRoutingRetryOnEmpty"}},
 	{name: "Exclude set", tests: []string{"routing.TestManySourcesNoneTwice", "caddytest.TestFault58EverythingDown"}},
 	{name: "Key failover", tests: []string{"routing.TestCredentialPool", "caddytest.TestRoutingCredentialPool"}},
 	{name: "Selected headers", tests: []string{"caddytest.TestFailover", "caddytest.TestExposeHeadersOff"}},

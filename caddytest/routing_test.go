@@ -339,3 +339,17 @@ func TestRoutingRepeatsAreFresh(t *testing.T) {
 		}
 	}
 }
+
+// TestRoutingRetryOnEmpty shows that an answer without content goes to the client,
+// and to the next source instead if the model says so.
+func TestRoutingRetryOnEmpty(t *testing.T) {
+	empty := `{"id":"x","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":0,"total_tokens":1}}`
+	first, second := startProvider(t, provider.Status(200, empty)), startProvider(t, provider.Say(fromSecond))
+	const sources = "source first x\n source second x priority 2\n}\n"
+	g := startGateway(t, fmt.Sprintf("upstream first %s\nupstream second %s\nmodel plain {\n %smodel again {\n retry_on_empty\n %s", first.URL(), second.URL(), sources, sources))
+	a := inPlain()[0]
+	resp, body := a.ask(t, g.url, "plain")
+	a.expects(t, resp, body, "")
+	resp, body = a.ask(t, g.url, "again")
+	a.expects(t, resp, body, fromSecond)
+}

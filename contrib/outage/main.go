@@ -46,7 +46,7 @@ func main() {
 	}
 }
 
-// A promise is a number that was promised, and what was measured.
+// A promise is a number that was promised, "-" if nothing was, and what was measured.
 type promise struct {
 	what, promised, measured string
 	kept                     bool
@@ -94,8 +94,11 @@ func print(out io.Writer, promises []promise) bool {
 	fmt.Fprintln(table, "PROMISE\tPROMISED\tMEASURED\t")
 	for _, p := range promises {
 		verdict := "kept"
-		if !p.kept {
+		switch {
+		case !p.kept:
 			verdict, all = "BROKEN", false
+		case p.promised == "-":
+			verdict = "no verdict"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", p.what, p.promised, p.measured, verdict)
 	}
