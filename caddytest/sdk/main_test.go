@@ -169,6 +169,7 @@ func caddyfile(url string) string {
 		protocols h1 h2
 	}
 	ai_gateway {
+		circuit off
 `)
 	for _, upstream := range upstreams {
 		fmt.Fprintf(&out, `		upstream demo_%[1]s {
