@@ -35,7 +35,7 @@ type exchange struct {
 	admission routing.Admission // of the latest attempt
 	attempts  int
 	moves     int                // to another source
-	repeats   int                // of a source that was asked already
+	repeated  bool               // a source was asked once more
 	last      outcome            // of the latest attempt
 	source    *routing.Candidate // of the latest attempt
 	failures  []string           // the classes of the failed attempts

@@ -229,6 +229,14 @@ func TestRefusedSignatures(t *testing.T) {
 			t.Errorf("status %d after %d calls", w.Code, seen.calls)
 		}
 	})
+	t.Run("not beyond the attempts", func(t *testing.T) {
+		var seen recorded
+		h := newHandler(t, format.AnthropicMessages, seen.then(answer(400, "application/json", refusal)))
+		h.MaxAttempts = 1
+		if w := serve(t, h, post("/v1/messages", messagesRequest)); w.Code != 400 || seen.calls != 1 {
+			t.Errorf("status %d after %d calls", w.Code, seen.calls)
+		}
+	})
 	t.Run("Gemini", func(t *testing.T) {
 		var bodies []string
 		h := newHandler(t, format.Gemini, func(r *http.Request) (*http.Response, error) {

@@ -54,8 +54,8 @@ func (a *attempt) relayComplete() outcome {
 // and one flush for all that one read has brought.
 func (a *attempt) relayStream() outcome {
 	header := a.x.w.Header()
-	contentType := "text/event-stream; charset=utf-8"
-	if a.x.wantsArray() {
+	contentType, array := "text/event-stream; charset=utf-8", a.x.wantsArray()
+	if array {
 		contentType = "application/json; charset=utf-8"
 	}
 	a.x.values.set(header, "Content-Type", contentType)
@@ -63,7 +63,7 @@ func (a *attempt) relayStream() outcome {
 	a.x.values.set(header, "X-Accel-Buffering", "no")
 	a.x.commit(http.StatusOK)
 	a.admission.Started(time.Now())
-	client := newClientStream(a.x.w, a.x.codec.Heartbeat(), a.x.h.heartbeat(), a.x.wantsArray())
+	client := newClientStream(a.x.w, a.x.codec.Heartbeat(), a.x.h.heartbeat(), array)
 	defer client.close()
 
 	out := a.held

@@ -14,10 +14,10 @@ import (
 
 // The pauses before the same source is asked again.
 const (
-	// firstPause is the longest pause before the first repeat; it doubles with each.
+	// firstPause is the longest pause before the repeat, unless the upstream has
+	// asked for more.
 	firstPause = 100 * time.Millisecond
-	// longestPause is the longest pause, and the longest wish of an upstream that is
-	// obeyed: after a longer one another source is better, or the end.
+	// longestPause is the longest wish of an upstream that is obeyed: after a longer one another source is better, or the end.
 	longestPause = 2 * time.Second
 )
 
@@ -83,23 +83,22 @@ func (x *exchange) paid(a *routing.Admission, now time.Time) (*routing.Admission
 }
 
 // repeat takes leave to ask the last source once more, after a pause. It does so
-// for failures of a moment only.
+// for failures of a moment only, and once for each request.
 func (x *exchange) repeat() (*routing.Admission, bool) {
 	switch x.last.class {
 	case routing.ClassConnect, routing.ClassServer, routing.ClassTimeout, routing.ClassConflict:
 	default:
 		return nil, false
 	}
-	if x.repeats > 0 || x.repeats >= x.source.Upstream.MaxRetries() || x.last.wait > longestPause {
+	if x.repeated || x.source.Upstream.MaxRetries() == 0 || x.last.wait > longestPause {
 		return nil, false
 	}
-	if !x.plan.Budget().Spend() || !x.rest(max(x.last.wait, rand.N(firstPause<<x.repeats))) {
+	if !x.plan.Budget().Spend() || !x.rest(max(x.last.wait, rand.N(firstPause))) {
 		return nil, false
 	}
 	var ok bool
-	if x.admission, ok = x.plan.Again(x.source, time.Now()); ok {
-		x.repeats++
-	}
+	x.admission, ok = x.plan.Again(x.source, time.Now())
+	x.repeated = ok
 	return &x.admission, ok
 }
 
@@ -135,17 +134,23 @@ func (x *exchange) ask(admission *routing.Admission) outcome {
 	x.attempts++
 	x.source = admission.Candidate
 	out := x.try(admission)
-	if x.losesSignatures(&out) {
-		if again, ok := x.plan.Again(x.source, time.Now()); ok {
-			x.unsigned = true
-			x.attempts++
-			out = x.try(&again)
-		}
-	}
 	if out.class == routing.ClassUnsupported {
 		x.attempts--
 		x.source = before
 	}
+	if x.attempts == x.h.maxAttempts() || !x.losesSignatures(&out) {
+		return out
+	}
+	again, ok := x.plan.Again(x.source, time.Now())
+	if !ok {
+		return out
+	}
+	x.unsigned = true
+	x.attempts++
+	if second := x.try(&again); second.class != routing.ClassUnsupported {
+		return second
+	}
+	x.attempts--
 	return out
 }
 
