@@ -17,7 +17,7 @@ import (
 //	model <name> {
 //		display_name <text>
 //		vendor       <name>
-//		source       <upstream> <upstream model> [format <format>] [priority <n>] [weight <n>] [force_stream] [disabled]
+//		source       <upstream> <upstream model> [format <format>] [priority <n>] [weight <n>] [context_window <tokens>] [force_stream] [disabled]
 //		policy       <name> [<value>]   # default weighted; see routing.Policies
 //		mode         balanced|pinned    # default balanced
 //		active       <source>           # the source of a pinned model: <upstream>:<upstream model>[:<format>]
@@ -247,7 +247,11 @@ func sourceOption(disp *caddyfile.Dispenser, s *routing.Source, word, value stri
 		n, err := number(disp, "weight", value, 0, 1000)
 		s.Weight = &n
 		return err
+	case "context_window":
+		n, err := number(disp, "context_window", value, 1, routing.MaxContextWindow)
+		s.ContextWindow = n
+		return err
 	default:
-		return unknown(disp, "source option", word, "format", "priority", "weight", "force_stream", "disabled")
+		return unknown(disp, "source option", word, "format", "priority", "weight", "context_window", "force_stream", "disabled")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,7 +33,7 @@ var upstreamOptions = []string{
 //		allow_override                        # a client's own key may take its place
 //		header      <name> <value>            # sent with every request
 //		timeout     connect|tls_handshake|response_header|first_content|idle|total <duration>
-//		retries     <number>                  # of the same source, 0 to 4, default 1
+//		retries     0|1                       # of the same source, default 1
 //		max_concurrency <number>              # default: no limit
 //		transport   <module> { … }            # a transport of Caddy's reverse proxy
 //		allow_addresses <network>...          # link-local and the like, else refused
@@ -101,8 +102,10 @@ func (p *upstreamParser) option(word string) error {
 		return parseHeader(p.Dispenser, &p.u.Headers)
 	case "timeout":
 		return p.timeout()
-	case "retries", "max_concurrency":
-		return p.number(word)
+	case "retries":
+		return p.retries()
+	case "max_concurrency":
+		return p.maxConcurrency()
 	case "transport":
 		return p.transport()
 	case "allow_addresses":
@@ -251,16 +254,23 @@ func (p *upstreamParser) timeout() error {
 	return nil
 }
 
-// number parses how often a source may be asked again, or how many requests may
-// be under way.
-func (p *upstreamParser) number(word string) error {
-	if word == "retries" {
-		n, err := intArg(p.Dispenser, 0, 4)
-		p.u.Retries = &n
+// retries parses how often a source may be asked again.
+func (p *upstreamParser) retries() error {
+	text, err := oneArg(p.Dispenser)
+	if err != nil {
 		return err
 	}
-	n, err := intArg(p.Dispenser, 1, 1_000_000)
-	p.u.MaxConcurrency = n
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 1 {
+		return p.Errf("retries takes 0 or 1, not %q: no request repeats a source more often", text)
+	}
+	p.u.Retries = &n
+	return nil
+}
+
+// maxConcurrency parses how many requests may be under way.
+func (p *upstreamParser) maxConcurrency() (err error) {
+	p.u.MaxConcurrency, err = intArg(p.Dispenser, 1, 1_000_000)
 	return err
 }
 

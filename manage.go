@@ -3,6 +3,7 @@ package aigateway
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/admin"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/storage"
 )
 
 // This file is what the management API needs of the app: admin.Gateway.
@@ -82,15 +84,29 @@ func (a *App) OpenCircuit(_ context.Context, key routing.CircuitKey, o admin.Ope
 	if err := a.knows(key.Upstream, key.Model); err != nil {
 		return routing.CircuitView{}, err
 	}
-	return a.shared.routing.Circuits.Open(time.Now(), key, o.Until, o.Reason, o.Actor)
+	v, err := a.shared.routing.Circuits.OpenIf(o.Holds, time.Now(), key, o.Until, o.Reason, o.Actor)
+	return v, withRoom(err)
 }
 
 // ResetCircuit implements admin.Gateway.
-func (a *App) ResetCircuit(_ context.Context, name, model, actor string) ([]routing.CircuitView, error) {
+func (a *App) ResetCircuit(_ context.Context, name, model, actor string, holds routing.Precondition) ([]routing.CircuitView, error) {
 	if err := a.knows(name, model); err != nil {
 		return nil, err
 	}
-	return a.shared.routing.Circuits.ResetAll(time.Now(), name, model, actor)
+	v, err := a.shared.routing.Circuits.ResetAllIf(holds, time.Now(), name, model, actor)
+	return v, withRoom(err)
+}
+
+// withRoom tells that a manual action is in force and could not be stored because
+// the disk is full. Other errors stay as they are.
+func withRoom(err error) error {
+	if !errors.Is(err, storage.ErrNoSpace) {
+		return err
+	}
+	return errors.Join(err, &admin.Error{
+		Status: http.StatusInsufficientStorage, Code: "no_space",
+		Message: "this is in force, but a restart would forget it: there is too little free space for the store",
+	})
 }
 
 // knows says whether there is such an upstream, with a source for that model of

@@ -210,8 +210,11 @@ func (a *App) Stop() error {
 }
 
 // Cleanup implements caddy.CleanerUpper. It tolerates half-built values, and
-// streams of this config that still run.
+// streams of this config that still run; only the end of the process waits for them.
 func (a *App) Cleanup() error {
+	if caddy.Exiting() {
+		handler.AwaitExit()
+	}
 	var errs []error
 	for _, u := range a.ready {
 		errs = append(errs, u.Cleanup())

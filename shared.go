@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +98,8 @@ func (s *shared) restore(kept circuitTable) {
 	}
 }
 
-// reopen tries again to open a store that is not there.
+// reopen tries again to open a store that is not there, and keeps one that is
+// free of what nobody needs.
 func (s *shared) reopen(ctx context.Context, kept circuitTable) {
 	defer close(s.done)
 	ticker := time.NewTicker(reopenEvery)
@@ -109,12 +111,20 @@ func (s *shared) reopen(ctx context.Context, kept circuitTable) {
 		case <-ticker.C:
 		}
 		if s.store.Status().Available {
+			s.prune()
 			continue
 		}
 		if err := s.store.Reopen(ctx); err == nil {
 			s.logger.Info("the store is open again")
 			s.restore(kept)
 		}
+	}
+}
+
+// prune forgets the circuits of what is no longer defined.
+func (s *shared) prune() {
+	if err := s.routing.Circuits.Prune(time.Now()); err != nil {
+		s.logger.Error("circuits of what is no longer defined stay in the store", zap.Error(err))
 	}
 }
 
@@ -202,15 +212,32 @@ func (t circuitTable) SaveCircuits(records []routing.CircuitRecord) error {
 	return err
 }
 
-// DeleteCircuits implements routing.CircuitStore.
+// DeleteCircuits implements routing.CircuitStore. Most circuits never changed and
+// have no record, which a batch would refuse to delete. Nobody else writes them
+// meanwhile.
 func (t circuitTable) DeleteCircuits(keys []routing.CircuitKey) error {
-	var b storage.Batch
-	for _, k := range keys {
-		t.DeleteIn(&b, circuitKey(k), storage.Any)
+	for part := range slices.Chunk(keys, deletedAtOnce) {
+		var b storage.Batch
+		deletes := false
+		for _, k := range part {
+			if _, _, err := t.Get(circuitKey(k)); errors.Is(err, storage.ErrNotFound) {
+				continue
+			}
+			t.DeleteIn(&b, circuitKey(k), storage.Any)
+			deletes = true
+		}
+		if !deletes {
+			continue
+		}
+		if _, err := t.store.Commit(&b); err != nil {
+			return err
+		}
 	}
-	_, err := t.store.Commit(&b)
-	return err
+	return nil
 }
+
+// deletedAtOnce keeps a batch within what the store takes.
+const deletedAtOnce = 256
 
 // dataDir is where the state is kept.
 func (a *App) dataDir() (string, error) {

@@ -14,7 +14,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,12 +35,13 @@ type Gateway interface {
 	// tells how it is then. When the error is nil the state is in force, and stored if
 	// there is a store. To say the same again changes nothing; another reason or end
 	// replaces what was said before. What does not exist is an *Error with status 404;
-	// a state in force that could not be stored is routing.ErrNotPersisted.
+	// a state in force that could not be stored is routing.ErrNotPersisted. If the
+	// opening's condition does not hold nothing changes, and its error is returned.
 	OpenCircuit(ctx context.Context, key routing.CircuitKey, o Opening) (routing.CircuitView, error)
 	// ResetCircuit closes the circuit of an upstream model, or all circuits of the
 	// upstream if the model is empty, forgets their failures and tells how they are
 	// then. It promises what OpenCircuit promises.
-	ResetCircuit(ctx context.Context, upstream, model, actor string) ([]routing.CircuitView, error)
+	ResetCircuit(ctx context.Context, upstream, model, actor string, holds routing.Precondition) ([]routing.CircuitView, error)
 	// Explain tells in which order the sources of a model would be tried, and why. It
 	// takes nothing: no turn and no probe. A model that does not exist, or is
 	// disabled, is routing.ErrUnknownModel or an *Error with status 404.
@@ -67,11 +67,6 @@ type API struct {
 	mux     *http.ServeMux
 	cross   http.CrossOriginProtection
 }
-
-// changes makes check and change of a circuit one step, over all places where the
-// API is mounted and over reloads, so that of two people who saw the same
-// generation only the first gets through.
-var changes sync.Mutex
 
 // endpoint serves one method of one path.
 type endpoint func(g Gateway, w http.ResponseWriter, r *http.Request) error

@@ -132,5 +132,8 @@ func tagOf(circuits ...Circuit) string {
 	for _, c := range circuits {
 		sum += c.Generation
 	}
-	return strconv.Quote(strconv.FormatUint(sum, 10))
+	return tagFor(sum)
 }
+
+// tagFor is the entity tag of circuits by the sum of their generations.
+func tagFor(sum uint64) string { return strconv.Quote(strconv.FormatUint(sum, 10)) }

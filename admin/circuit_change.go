@@ -23,6 +23,8 @@ type Opening struct {
 	Reason string
 	// Actor is who decided it.
 	Actor string
+	// Holds is the condition under which it is done. Default: none.
+	Holds routing.Precondition
 }
 
 // openRequest is the body of POST /upstreams/{upstream}/circuit/open.
@@ -54,17 +56,7 @@ func (a *API) openCircuit(g Gateway, w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	opening.Actor = actor(r)
-
-	changes.Lock()
-	defer changes.Unlock()
-	before, err := g.Circuits(key.Upstream)
-	if err != nil {
-		return err
-	}
-	if err := checkMatch(r, tagOf(single(circuitsOf(before), key))); err != nil {
-		return err
-	}
+	opening.Actor, opening.Holds = actor(r), matching(r)
 	after, err := g.OpenCircuit(r.Context(), key, opening)
 	if err != nil && !errors.Is(err, routing.ErrNotPersisted) {
 		return err
@@ -90,17 +82,7 @@ func (a *API) resetCircuit(g Gateway, w http.ResponseWriter, r *http.Request) er
 		return err
 	}
 	name, model := r.PathValue("upstream"), body.UpstreamModel
-
-	changes.Lock()
-	defer changes.Unlock()
-	before, err := g.Circuits(name)
-	if err != nil {
-		return err
-	}
-	if err := checkMatch(r, tagOf(concerned(before, name, model)...)); err != nil {
-		return err
-	}
-	reset, err := g.ResetCircuit(r.Context(), name, model, actor(r))
+	reset, err := g.ResetCircuit(r.Context(), name, model, actor(r), matching(r))
 	if err != nil && !errors.Is(err, routing.ErrNotPersisted) {
 		return err
 	}
@@ -165,13 +147,18 @@ func (o *openRequest) until(now time.Time) (time.Time, error) {
 	}
 }
 
+// matching is the precondition If-Match of a request; nil if it has none.
+func matching(r *http.Request) routing.Precondition {
+	if len(r.Header.Values("If-Match")) == 0 {
+		return nil
+	}
+	return func(generation uint64) error { return checkMatch(r, tagFor(generation)) }
+}
+
 // checkMatch holds the precondition If-Match against the tag of what is about to
 // change.
 func checkMatch(r *http.Request, tag string) error {
 	wanted := r.Header.Values("If-Match")
-	if len(wanted) == 0 {
-		return nil
-	}
 	for _, one := range strings.Split(strings.Join(wanted, ","), ",") {
 		// People forget the quotes; a generation cannot be mistaken for a list.
 		one = strings.Trim(strings.TrimSpace(one), `"`)

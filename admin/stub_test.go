@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -85,21 +84,43 @@ func (g *stubGateway) Circuits(name string) ([]routing.CircuitView, error) {
 func (g *stubGateway) OpenCircuit(_ context.Context, key routing.CircuitKey, o Opening) (routing.CircuitView, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.opened = append(g.opened, o)
+	if err := g.fails(key.Upstream); err != nil {
+		return routing.CircuitView{}, err
+	}
 	i := slices.IndexFunc(g.list, func(c routing.CircuitView) bool { return c.Key == key })
 	if i < 0 {
 		i = len(g.list)
 		g.list = append(g.list, routing.CircuitView{Key: key, Generation: 1})
 	}
 	c := &g.list[i]
+	if o.Holds != nil {
+		if err := o.Holds(c.Generation); err != nil {
+			return routing.CircuitView{}, err
+		}
+	}
+	g.opened = append(g.opened, o)
 	c.State, c.Cause, c.Reason, c.Actor, c.Until = routing.CircuitForcedOpen, routing.CauseManual, o.Reason, o.Actor, o.Until
 	c.Generation++
-	return *c, cmp.Or(g.fails(key.Upstream), g.unstored)
+	return *c, g.unstored
 }
 
-func (g *stubGateway) ResetCircuit(_ context.Context, name, model, actor string) ([]routing.CircuitView, error) {
+func (g *stubGateway) ResetCircuit(_ context.Context, name, model, actor string, holds routing.Precondition) ([]routing.CircuitView, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err := g.fails(name); err != nil {
+		return nil, err
+	}
+	if holds != nil {
+		var sum uint64
+		for _, c := range g.list {
+			if c.Key.Upstream == name && (model == "" || c.Key.Model == model) {
+				sum += c.Generation
+			}
+		}
+		if err := holds(sum); err != nil {
+			return nil, err
+		}
+	}
 	g.resets = append(g.resets, actor+" "+name+" "+model)
 	var reset []routing.CircuitView
 	for i := range g.list {
@@ -108,7 +129,7 @@ func (g *stubGateway) ResetCircuit(_ context.Context, name, model, actor string)
 			reset = append(reset, *c)
 		}
 	}
-	return reset, cmp.Or(g.fails(name), g.unstored)
+	return reset, g.unstored
 }
 
 func (g *stubGateway) Explain(_ context.Context, q Question) (routing.Explanation, error) {

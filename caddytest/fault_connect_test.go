@@ -171,7 +171,8 @@ func TestFault10Certificate(t *testing.T) {
 }
 
 // TestFault11OtherProtocol: plain HTTP where TLS is expected, and TLS where plain
-// HTTP is.
+// HTTP is. Servers tell the former in an alert, or in a page with a status that looks
+// as if the client were to blame.
 func TestFault11OtherProtocol(t *testing.T) {
 	t.Run("plain", func(t *testing.T) {
 		address := startProvider(t, provider.NotHTTP()).URL()
@@ -183,21 +184,37 @@ func TestFault11OtherProtocol(t *testing.T) {
 		startOutage(t, startProvider(t, alert).URL(), limits).check(t, unreachable)
 	})
 	t.Run("TLS of Go", func(t *testing.T) {
-		// It answers plain HTTP with a page that says 400, which is not the client's
-		// fault.
 		server := httptest.NewUnstartedServer(http.NotFoundHandler())
 		server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		server.StartTLS()
 		t.Cleanup(server.Close)
-		o := startOutage(t, strings.Replace(server.URL, "https://", "http://", 1), limits)
-		o.check(t, row{alone: http.StatusBadRequest, kept: true})
+		startOutage(t, strings.Replace(server.URL, "https://", "http://", 1), limits).check(t, unreachable)
+	})
+	for name, page := range map[string]string{
+		"TLS of nginx":  "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n</body>\r\n</html>\r\n",
+		"TLS of Apache": "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><body>\n<h1>Bad Request</h1>\n<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />\n</p></body></html>\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			step := provider.Status(http.StatusBadRequest, page).Header("Content-Type", "text/html")
+			startOutage(t, startProvider(t, step).URL()).check(t, unreachable)
+		})
+	}
+	t.Run("another page", func(t *testing.T) { // or the others would prove nothing
+		step := provider.Status(http.StatusBadRequest, "<h1>Bad Request</h1>").Header("Content-Type", "text/html")
+		startOutage(t, startProvider(t, step).URL()).check(t, row{alone: http.StatusBadRequest, kept: true})
 	})
 }
 
-// TestFault12HandshakeHangs: nothing comes back in the TLS handshake.
+// TestFault12HandshakeHangs: nothing comes back in the TLS handshake. It does not
+// matter which limit ends it.
 func TestFault12HandshakeHangs(t *testing.T) {
 	address := startProvider(t, provider.SilentAtOnce()).URL()
-	startOutage(t, strings.Replace(address, "http://", "https://", 1), "timeout tls_handshake "+soonLimit.String()).check(t, unreachable)
+	address = strings.Replace(address, "http://", "https://", 1)
+	for _, limit := range []string{"tls_handshake", "response_header"} {
+		t.Run(limit, func(t *testing.T) {
+			startOutage(t, address, "timeout "+limit+" "+soonLimit.String()).check(t, unreachable)
+		})
+	}
 }
 
 // TestFault13NotHTTP: the answer is no HTTP.

@@ -2,9 +2,14 @@ package caddytest
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,75 +66,140 @@ func TestFault79ManySlowStreams(t *testing.T) {
 	}
 }
 
-// askThrough asks until a connection takes the request. A reload resets connections
-// that wait in the old listener's queue, and closes kept ones that are idle: what
-// every client must expect of every server, and no answer of the gateway's.
-func (a asker) askThrough(t *testing.T, url, model string) (*http.Response, string) {
+// startSecure runs a gateway whose site speaks TLS. The client is as providers' SDKs
+// have one: it speaks HTTP/2, and does not repeat what a server may have taken.
+func startSecure(t *testing.T, block string) (g *gateway, client *http.Client, global string) {
 	t.Helper()
-	for range 1000 {
-		resp, err := http.DefaultClient.Do(a.request(t, url, model))
-		if err != nil {
-			continue
+	dir := t.TempDir()
+	global = "skip_install_trust\nauto_https disable_redirects\nlocal_certs\nstorage file_system " + dir
+	g = startGatewayAt(t, "https://"+freeAddress(t), block, global)
+	trusted := x509.NewCertPool()
+	eventually(t, "that Caddy makes an authority", func() bool {
+		root, err := os.ReadFile(filepath.Join(dir, "pki", "authorities", "local", "root.crt"))
+		return err == nil && trusted.AppendCertsFromPEM(root)
+	})
+	trust := &tls.Config{RootCAs: trusted}
+	eventually(t, "that the site has a certificate", func() bool {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), trust)
+		if err == nil {
+			conn.Close()
 		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Errorf("%s: the answer broke off: %v", a.name(), err)
-		}
-		return resp, string(body)
-	}
-	t.Errorf("%s: no connection", a.name())
-	return new(http.Response), ""
+		return err == nil
+	})
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	client = &http.Client{Transport: &http.Transport{Protocols: protocols, TLSClientConfig: trust}}
+	t.Cleanup(client.CloseIdleConnections)
+	return g, client, global
 }
 
-// TestFault80ReloadsUnderLoad: a hundred reloads while requests and streams run. No
-// request that was taken fails, and circuits stay as they are.
+// TestFault80ReloadsUnderLoad: a hundred reloads while requests run, and streams that
+// live through all of them. No request fails, though none is repeated, each config soon
+// serves everyone, and circuits stay as they are.
 func TestFault80ReloadsUnderLoad(t *testing.T) {
-	p := startProvider(t, provider.Say("steady"))
+	goOn := make(chan struct{})
+	p := provider.New(t)
+	p.Choose(func(r *provider.Request) provider.Step {
+		if bytes.Contains(r.Body, []byte("patient")) || strings.Contains(r.Path, "patient") {
+			return someWords.WaitAt(2, goOn)
+		}
+		return provider.Say("steady")
+	})
 	broken := startProvider(t, provider.Status(500, boom))
-	config := fmt.Sprintf("upstream first %s {\n retries 0\n}\nupstream second %s\nmodel m {\n source first x\n source second y priority 2\n}", broken.URL(), p.URL())
-	g := startGateway(t, config)
+	// The answer tells its config by the upstream's name of the model.
+	config := func(turn int) string {
+		return fmt.Sprintf("upstream first %s {\n retries 0\n circuit {\n  open_for 1h up to 1h\n }\n}\nupstream second %s\nmodel m {\n source first x\n source second y%d priority 2\n}\nmodel long {\n source second patient\n}", broken.URL(), p.URL(), turn)
+	}
+	g, client, global := startSecure(t, config(0))
 	for range 5 {
-		inPlain()[0].ask(t, g.url, "m")
+		inPlain()[0].askWith(t, client, g.url, "m")
 	}
 	before := circuit(t, routing.ScopeUpstreamModel)
 	if before.State != routing.CircuitOpen {
 		t.Fatalf("the circuit is %s before the reloads", before.State)
 	}
 	asked := len(broken.Requests())
-	stop := make(chan struct{})
-	var load sync.WaitGroup
-	var served atomic.Int64
-	for i := range 8 {
-		a := everyone()[i]
-		load.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				resp, body := a.askThrough(t, g.url, "m")
-				a.expects(t, resp, body, "steady")
-				served.Add(1)
-			}
-		})
-	}
-	for i := range 100 {
-		if err := g.tryLoad(config + fmt.Sprintf("\nmax_body %dMiB", 1+i)); err != nil {
-			t.Errorf("reload %d: %v", i, err)
+	long := make([]io.ReadCloser, len(inStreams()))
+	for i, a := range inStreams() {
+		resp, err := client.Do(a.request(t, g.url, "long"))
+		if err != nil {
+			t.Fatal(err)
 		}
-		before := served.Load()
-		eventually(t, "that the load goes on", func() bool { return served.Load() > before || t.Failed() })
+		long[i] = resp.Body
+		defer long[i].Close()
 	}
-	close(stop)
-	load.Wait()
+	underLoad(t, client, g.url, func(serves func(model string) bool) {
+		for turn := 1; turn <= 100; turn++ {
+			if err := g.tryLoad(config(turn), global); err != nil {
+				t.Errorf("reload %d: %v", turn, err)
+			}
+			// A reload that came before could meet a connection that is just being made,
+			// which the kernel resets.
+			eventually(t, "that the new config serves every client", func() bool {
+				return serves(fmt.Sprint("y", turn)) || t.Failed()
+			})
+		}
+	})
+	close(goOn)
+	for i, a := range inStreams() {
+		body, err := io.ReadAll(long[i])
+		if err != nil {
+			t.Errorf("%s, over all reloads: %v", a.name(), err)
+		}
+		a.expects(t, &http.Response{StatusCode: http.StatusOK}, string(body), "some words and more")
+	}
 	if after := circuit(t, routing.ScopeUpstreamModel); after.Generation != before.Generation || after.Until.Sub(before.Until).Abs() > time.Second || len(broken.Requests()) != asked {
 		t.Errorf("the circuit was %v and is %v, its upstream was asked %d times", before, after, len(broken.Requests())-asked)
 	}
 	if status := app(t).Status(); status.Store.State != "ok" {
 		t.Errorf("the store is %v", status.Store)
 	}
+}
+
+// underLoad runs f while a client of each kind asks for the model m all the time. Their
+// answers must all be right. What f gets says whether the last answer to each client is
+// of an upstream's model of that name.
+func underLoad(t *testing.T, client *http.Client, url string, f func(serves func(model string) bool)) {
+	t.Helper()
+	all := everyone()
+	last := make([]atomic.Value, len(all))
+	var over atomic.Bool
+	var load sync.WaitGroup
+	defer func() { over.Store(true); load.Wait() }()
+	for i, a := range all {
+		load.Go(func() {
+			for !over.Load() && !t.Failed() {
+				resp, body := a.askWith(t, client, url, "m")
+				a.expects(t, resp, body, "steady")
+				last[i].Store(resp.Header.Get("X-Selected-Model"))
+			}
+		})
+	}
+	f(func(model string) bool {
+		for i := range last {
+			if last[i].Load() != model {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// askWith sends a request through a client once, and returns the whole answer, which is
+// empty if there was none.
+func (a asker) askWith(t *testing.T, client *http.Client, url, model string) (*http.Response, string) {
+	t.Helper()
+	resp, err := client.Do(a.request(t, url, model))
+	if err != nil {
+		t.Errorf("asking as %s: %v", a.name(), err)
+		return new(http.Response), ""
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Errorf("%s: the answer broke off: %v", a.name(), err)
+	}
+	return resp, string(body)
 }
 
 // TestFault83Shutdown: the server is stopped while streams run. They end well within

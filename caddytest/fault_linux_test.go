@@ -15,9 +15,15 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/caddytest/provider"
 )
 
-// TestFault07BlackHole: nobody answers at the address, not even with a refusal.
+// TestFault07BlackHole: nobody answers at the address, not even with a refusal. It does
+// not matter which limit ends the wait: nobody has been asked, so no model is to blame.
 func TestFault07BlackHole(t *testing.T) {
-	startOutage(t, "http://"+startBlackHole(t), "timeout connect "+soonLimit.String()).check(t, unreachable)
+	address := "http://" + startBlackHole(t)
+	for _, limit := range []string{"connect", "response_header"} {
+		t.Run(limit, func(t *testing.T) {
+			startOutage(t, address, "timeout "+limit+" "+soonLimit.String()).check(t, unreachable)
+		})
+	}
 }
 
 // startBlackHole returns an address that drops packets: that of a socket whose

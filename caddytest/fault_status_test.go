@@ -202,15 +202,27 @@ func TestFault27ClientFault(t *testing.T) {
 }
 
 // TestFault28TooLong: the request is too large for the model or the upstream. It
-// would be for another as well, as long as no source declares a larger window.
+// would be for another as well, unless that is known to have a larger window.
 func TestFault28TooLong(t *testing.T) {
 	for status, step := range map[int]provider.Step{
 		400: provider.Status(400, `{"error":{"message":"long","code":"context_length_exceeded"}}`),
 		413: provider.Status(413, boom),
 	} {
-		t.Run(strconv.Itoa(status), func(t *testing.T) {
-			startOutage(t, startProvider(t, step).URL()).check(t, row{alone: status, kept: true})
-		})
+		for _, tc := range []struct {
+			name, faulty, healthy string
+			kept                  bool
+		}{
+			{"no windows", "first x", "second y", true},
+			{"the first is not known", "first x", "second y context_window 2000", true},
+			{"the second is not known", "first x context_window 1000", "second y", true},
+			{"the second is no larger", "first x context_window 1000", "second y context_window 1000", true},
+			{"the second is larger", "first x context_window 1000", "second y context_window 2000", false},
+			{"the second is larger by its model", "first gpt-4o", "second claude-opus-4-6", false},
+		} {
+			t.Run(strconv.Itoa(status)+", "+tc.name, func(t *testing.T) {
+				startSources(t, startProvider(t, step).URL(), tc.faulty, tc.healthy).check(t, row{alone: status, kept: tc.kept})
+			})
+		}
 	}
 }
 

@@ -32,6 +32,13 @@ const fromSecond = "from the second"
 // startOutage starts a gateway. The options are of the faulty upstream.
 func startOutage(t *testing.T, address string, options ...string) *outage {
 	t.Helper()
+	return startSources(t, address, "first x", "second y", options...)
+}
+
+// startSources starts a gateway with these sources on the faulty upstream and on the
+// healthy one.
+func startSources(t *testing.T, address, faulty, healthy string, options ...string) *outage {
+	t.Helper()
 	second := startProvider(t, provider.Say(fromSecond))
 	text := strings.Join(options, "\n")
 	if !strings.Contains(text, "retries") {
@@ -49,12 +56,12 @@ func startOutage(t *testing.T, address string, options ...string) *outage {
 				formats anthropic_messages
 			}
 			model alone {
-				source first x
+				source %[4]s
 			}
 			model backed {
-				source first x
-				source second y priority 2
-			}`, address, text, second.URL())),
+				source %[4]s
+				source %[5]s priority 2
+			}`, address, text, second.URL(), faulty, healthy)),
 		second: second,
 	}
 }
@@ -72,7 +79,7 @@ func app(t *testing.T) *aigateway.App {
 // reset resets the circuits of the faulty upstream.
 func (o *outage) reset(t *testing.T) {
 	t.Helper()
-	if _, err := app(t).ResetCircuit(t.Context(), "first", "", "test"); err != nil {
+	if _, err := app(t).ResetCircuit(t.Context(), "first", "", "test", nil); err != nil {
 		t.Fatalf("resetting the circuits: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-ai-gateway/caddy-ai-gateway"
@@ -22,6 +23,10 @@ import (
 
 // TestMain gives Caddy a data directory of its own.
 func TestMain(m *testing.M) {
+	if os.Getenv(asCaddy) != "" {
+		caddycmd.Main()
+		os.Exit(0)
+	}
 	dir, err := os.MkdirTemp("", "caddytest")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -50,7 +55,13 @@ type gateway struct {
 // block, and global options if any.
 func startGateway(t *testing.T, block string, global ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, url: "http://" + freeAddress(t), data: t.TempDir(), log: currentLog}
+	return startGatewayAt(t, "http://"+freeAddress(t), block, global...)
+}
+
+// startGatewayAt is startGateway with the address of the site.
+func startGatewayAt(t *testing.T, url, block string, global ...string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, url: url, data: t.TempDir(), log: currentLog}
 	g.log.reset()
 	g.load(block, global...)
 	t.Cleanup(func() {

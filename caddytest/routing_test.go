@@ -148,7 +148,7 @@ func TestRoutingSticky(t *testing.T) {
 	if moved == 0 || moved == len(homes) {
 		t.Errorf("%d of %d sessions were at the first upstream", moved, len(homes))
 	}
-	if _, err := app(t).ResetCircuit(t.Context(), "first", "", "test"); err != nil {
+	if _, err := app(t).ResetCircuit(t.Context(), "first", "", "test", nil); err != nil {
 		t.Fatal(err)
 	}
 	for session, home := range homes {
@@ -265,7 +265,7 @@ func TestRoutingKeysComeBack(t *testing.T) {
 		return resp.StatusCode == 503 && resp.Header.Get("Retry-After") != ""
 	})
 	paid.Store(true)
-	if _, err := app(t).ResetCircuit(t.Context(), "first", "", "test"); err != nil {
+	if _, err := app(t).ResetCircuit(t.Context(), "first", "", "test", nil); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
@@ -334,7 +334,7 @@ func TestRoutingRepeatsAreFresh(t *testing.T) {
 		if one, other := last(t, first).Body, last(t, third).Body; len(first.Requests()) == len(third.Requests()) && !bytes.Equal(one, other) {
 			t.Errorf("%s: the first attempt sent %s\nthe third %s", a.name(), one, other)
 		}
-		if _, err := app(t).ResetCircuit(t.Context(), "first", "", "test"); err != nil {
+		if _, err := app(t).ResetCircuit(t.Context(), "first", "", "test", nil); err != nil {
 			t.Fatal(err)
 		}
 	}

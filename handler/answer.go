@@ -3,7 +3,6 @@ package handler
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
@@ -34,7 +33,7 @@ func plainBody(r *http.Response) (io.Reader, error) {
 		return r.Body, nil
 	case "gzip", "x-gzip":
 		r.ContentLength = -1
-		return gzip.NewReader(r.Body)
+		return newUnpacker(r.Body)
 	default:
 		return nil, chat.BadAnswer("the upstream's answer has the encoding " + encoding)
 	}
@@ -70,6 +69,9 @@ func isEventStream(r *http.Response, body io.Reader) (bool, io.Reader, error) {
 // readError makes an outcome of an answer with an error status.
 func (a *attempt) readError(body io.Reader) outcome {
 	text, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) // what came is enough
+	if refusesPlainHTTP(a.response, text) {
+		return unreachable(a.name(), errPlainHTTP)
+	}
 	e := a.codec.DecodeError(a.response.StatusCode, a.response.Header, text)
 	e.Message = a.source.Upstream.Scrub(e.Message)
 	out := statusFailure(a.name(), a.response.StatusCode, e)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,6 +36,7 @@ type attempt struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	clock  clock
+	total  time.Duration // for the whole request; 0 is no limit
 	// phases of the clock
 	header, content, idle, ending timeoutError
 
@@ -47,9 +46,8 @@ type attempt struct {
 	// see upstream.Call.
 	verb, contentType string
 	names             chat.Names // that the request's encoder had to change
-	// sent says that a request that leaves a trace has begun to go out.
-	sent     atomic.Bool
-	response *http.Response
+	link              link       // to the upstream, as far as it is watched
+	response          *http.Response
 
 	// A complete answer is either passed through or encoded.
 	passed  *document
@@ -84,11 +82,12 @@ func (x *exchange) newAttempt(admission *routing.Admission) (*attempt, error) {
 	a.idle = timeoutError{"event", limits.Idle}
 	a.ending = timeoutError{"end of the stream", endWait}
 	a.ctx, a.cancel = context.WithCancelCause(x.r.Context())
-	total := limits.Total
+	a.total = limits.Total
 	if own := x.h.total(); !x.envelope.stream && own > 0 {
-		total = min(total, own)
+		a.total = min(a.total, own)
 	}
-	a.clock.start(a.cancel, x.began, total, &a.header)
+	a.clock.start(a.cancel, x.began, a.total, &a.header)
+	x.h.exiting().enter(a)
 	return a, nil
 }
 
@@ -204,7 +203,7 @@ func (a *attempt) pass() {
 // send makes the call. The request's bytes are free again when the transport
 // lets go of them.
 func (a *attempt) send() outcome {
-	response, err := a.source.Upstream.Do(a.watchSending(), &upstream.Call{
+	response, err := a.source.Upstream.Do(a.watch(), &upstream.Call{
 		Format:    a.format,
 		Operation: a.x.endpoint.Operation,
 		Model:     a.source.Model,
@@ -219,27 +218,16 @@ func (a *attempt) send() outcome {
 	})
 	a.body.Release()
 	if err != nil {
-		out := sendFailure(a.ctx, a.name(), err)
-		out.sent = a.sent.Load()
-		return out
+		return a.sendFailure(err)
 	}
 	a.response = response
 	return outcome{}
 }
 
-// watchSending returns the attempt's context; with it the transport notes that it
-// begins to send the request, if that leaves a trace: it may be sent to another
-// upstream only if this one has certainly not got it.
-func (a *attempt) watchSending() context.Context {
-	if !a.x.envelope.trace {
-		return a.ctx
-	}
-	return httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{WroteHeaders: func() { a.sent.Store(true) }})
-}
-
 // close ends the call and frees what it holds. An answer that was not read to
 // its end closes the connection.
 func (a *attempt) close() {
+	a.x.h.exiting().leave(a)
 	a.clock.stop()
 	a.cancel(nil)
 	if a.response != nil {

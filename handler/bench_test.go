@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 )
 
@@ -40,6 +42,11 @@ func bodyOf(size int, stream bool) string {
 	}
 	b.WriteString(`]}`)
 	return b.String()
+}
+
+// limited is a request's context as Caddy's server makes it, which limits slow clients.
+func limited(r *http.Request) *http.Request {
+	return r.WithContext(caddyhttp.ContextWithIdleTimeouts(r.Context(), new(caddyhttp.IdleTimeoutReader), new(caddyhttp.IdleTimeoutWriter)))
 }
 
 // inProcess is an upstream that reads the request and answers from memory, with
@@ -84,7 +91,7 @@ func BenchmarkPassThrough(b *testing.B) {
 			b.ReportAllocs()
 			h := newHandler(b, format.OpenAIChat, upstream)
 			body := []byte(bench.body)
-			r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil)
+			r := limited(httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil))
 			r.ContentLength = int64(len(body))
 			w := &discard{make(http.Header)}
 			for b.Loop() {
@@ -112,7 +119,7 @@ func BenchmarkTranslated(b *testing.B) {
 			b.ReportAllocs()
 			h := newHandler(b, format.AnthropicMessages, inProcess("application/json", messages))
 			body := []byte(bench.body)
-			r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil)
+			r := limited(httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil))
 			r.ContentLength = int64(len(body))
 			w := &discard{make(http.Header)}
 			for b.Loop() {

@@ -16,6 +16,7 @@ type clock struct {
 	began    time.Time     // of the whole request
 	total    time.Duration // for the whole request; 0 is no limit
 	progress atomic.Int64  // when the phase began or last went on, since began
+	held     atomic.Bool   // the client is waited for, not the upstream
 
 	mu    sync.Mutex // guards phase and the setting of timer
 	phase *timeoutError
@@ -41,8 +42,15 @@ func (c *clock) enter(phase *timeoutError) {
 	c.timer.Reset(c.left())
 }
 
-// touch begins the current phase anew.
-func (c *clock) touch() { c.progress.Store(int64(time.Since(c.began))) }
+// touch begins the current phase anew, and ends a hold.
+func (c *clock) touch() {
+	c.progress.Store(int64(time.Since(c.began)))
+	c.held.Store(false)
+}
+
+// hold stops the phase until the next touch: a client that takes its answer slowly
+// must not look like a silent upstream.
+func (c *clock) hold() { c.held.Store(true) }
 
 // stop ends the watch. The attempt's context stays as it is.
 func (c *clock) stop() { c.timer.Stop() }
@@ -58,6 +66,8 @@ func (c *clock) expire() {
 		c.timer.Reset(left)
 	case c.total > 0 && time.Since(c.began) >= c.total:
 		c.cancel(&timeoutError{what: "complete answer", limit: c.total})
+	case c.held.Load():
+		c.timer.Reset(c.phase.limit)
 	default:
 		c.cancel(c.phase)
 	}

@@ -95,10 +95,9 @@ type counting struct {
 
 // read implements work. Gemini has a form in which the request stands inside.
 func (c *counting) read(x *exchange) error {
-	if err := x.document.read(x.w, x.r, x.h.maxBody()); err != nil {
+	if err := x.readBody(); err != nil {
 		return err
 	}
-	x.bodyRead = true
 	root := x.document.index.Root()
 	inner := root
 	for _, name := range [...]string{"generateContentRequest", "generate_content_request"} {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/google/uuid"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -26,6 +27,7 @@ type exchange struct {
 
 	// document is the client's body; nil once it has been let go.
 	document *document
+	body     pacedBody
 	bodyRead bool // to its end
 	envelope envelope
 	neutral  *chat.Request // made when the first source of another format is tried
@@ -46,6 +48,8 @@ type exchange struct {
 	// losses are what translations of the answering attempt dropped or changed.
 	losses losses
 
+	// bounded limits the time of writes to the client; nil if the server does.
+	bounded   *caddyhttp.IdleTimeoutWriter
 	committed bool
 	cut       bool // the answer broke off: its connection must end with it
 	firstByte time.Time
@@ -65,6 +69,8 @@ func (h *Handler) newExchange(w http.ResponseWriter, r *http.Request, ep format.
 	}
 	x.codec = codec
 	x.work = newWork(ep.Operation)
+	x.boundWrites()
+	x.endAfterChunks()
 	return x
 }
 

@@ -29,7 +29,8 @@ func (x *exchange) fail(err error) error {
 		e = &chat.Error{Kind: chat.ErrServer, Message: "the gateway failed to handle the request; its log says why under this request's id"}
 	}
 	// The server cancels a request whose body is late, though its client still waits.
-	if late := e.Status == http.StatusRequestTimeout; x.r.Context().Err() != nil && !late {
+	late := isLate(e)
+	if x.r.Context().Err() != nil && !late {
 		x.commit(statusClientClosed)
 		return nil
 	}
@@ -43,7 +44,7 @@ func (x *exchange) fail(err error) error {
 		header.Set("Retry-After", strconv.Itoa(max(seconds, 1)))
 	}
 	unread := x.bodyUnread()
-	if unread {
+	if unread || late && x.r.ProtoMajor == 1 {
 		header.Set("Connection", "close")
 	}
 	header.Set("Content-Type", "application/json")

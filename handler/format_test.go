@@ -222,10 +222,11 @@ func TestRefusedSignatures(t *testing.T) {
 			}
 		})
 	}
+	signed := strings.Replace(start+thinking+","+text+end, "real", "m", 1)
 	t.Run("only once", func(t *testing.T) {
 		var seen recorded
 		h := newHandler(t, format.AnthropicMessages, seen.then(answer(400, "application/json", refusal)))
-		if w := serve(t, h, post("/v1/messages", messagesRequest)); w.Code != 400 || seen.calls != 2 {
+		if w := serve(t, h, post("/v1/messages", signed)); w.Code != 400 || seen.calls != 2 {
 			t.Errorf("status %d after %d calls", w.Code, seen.calls)
 		}
 	})
@@ -233,7 +234,7 @@ func TestRefusedSignatures(t *testing.T) {
 		var seen recorded
 		h := newHandler(t, format.AnthropicMessages, seen.then(answer(400, "application/json", refusal)))
 		h.MaxAttempts = 1
-		if w := serve(t, h, post("/v1/messages", messagesRequest)); w.Code != 400 || seen.calls != 1 {
+		if w := serve(t, h, post("/v1/messages", signed)); w.Code != 400 || seen.calls != 1 {
 			t.Errorf("status %d after %d calls", w.Code, seen.calls)
 		}
 	})

@@ -57,10 +57,9 @@ func (f *forwarding) read(x *exchange) error {
 	case !isForm:
 		return x.readDocument()
 	}
-	if err := x.document.receive(x.w, x.r, x.h.maxBody()); err != nil {
+	if err := x.receiveBody(); err != nil {
 		return err
 	}
-	x.bodyRead = true
 	f.form, err = readForm(x.document.data, boundary)
 	if err != nil {
 		return err
@@ -135,10 +134,9 @@ func usageIn(v tape.Value) chat.Usage {
 
 // readDocument takes a JSON body and reads its envelope.
 func (x *exchange) readDocument() error {
-	if err := x.document.read(x.w, x.r, x.h.maxBody()); err != nil {
+	if err := x.readBody(); err != nil {
 		return err
 	}
-	x.bodyRead = true
 	envelope, err := readEnvelope(&x.endpoint, x.document.index.Root())
 	x.envelope = envelope
 	return err
@@ -199,9 +197,11 @@ func (a *attempt) relayRaw() outcome {
 	a.clock.enter(&a.idle)
 	piece := a.held
 	for {
+		a.clock.hold()
 		if err := client.write(piece); err != nil {
 			return outcome{class: routing.ClassAbandoned, detail: err}
 		}
+		a.clock.touch()
 		n, err := a.raw.Read(a.held[:cap(a.held)])
 		a.clock.touch()
 		piece = a.held[:n]

@@ -120,6 +120,8 @@ type Handler struct {
 	gateway Gateway
 	router  routing.Router
 	logger  *zap.Logger
+	exit    *exit           // nil is that of the process
+	over    <-chan struct{} // closed when the config is no longer in force
 }
 
 // Timeouts bound a request over all its attempts.
@@ -155,6 +157,7 @@ func (h *Handler) UnmarshalJSON(raw []byte) error {
 // Provision implements caddy.Provisioner.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
+	h.over = ctx.Done()
 	if err := h.check(); err != nil {
 		return err
 	}
@@ -170,6 +173,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("the app ai_gateway is a %T and no gateway", app)
 	}
 	h.gateway = gateway
+	watchExit(ctx)
 	return gateway.Declare("the site's ai_gateway handler", h.Upstreams, h.Models)
 }
 
@@ -239,6 +243,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if !ok {
 		return next.ServeHTTP(w, r)
 	}
+	h.superseded(w.Header())
 	if h.crossOrigin(w, r, &ep) {
 		return nil
 	}
@@ -249,6 +254,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if !methodAllowed(ep.Method, r.Method) {
 		return x.failMethod()
+	}
+	if err := overloaded(x.began); err != nil {
+		return x.fail(err)
 	}
 	snapshot, err := h.gateway.Snapshot()
 	if err != nil {
@@ -280,6 +288,7 @@ func (x *exchange) end() {
 		x.recovered(p)
 	}
 	x.letBodyGo()
+	x.flushBounded()
 	x.observe()
 	if x.cut {
 		panic(http.ErrAbortHandler) // the server ends the connection without an end of the answer

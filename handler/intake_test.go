@@ -17,7 +17,11 @@ import (
 func parse(t *testing.T, body string) (*document, envelope, error) {
 	t.Helper()
 	d := newDocument()
-	if err := d.read(httptest.NewRecorder(), post("/v1/messages", body), 1<<20); err != nil {
+	r := post("/v1/messages", body)
+	if err := d.receive(httptest.NewRecorder(), r, r.Body, 1<<20); err != nil {
+		return d, envelope{}, err
+	}
+	if err := d.parse(); err != nil {
 		return d, envelope{}, err
 	}
 	ep, _ := format.Match("/v1/messages")
@@ -142,7 +146,7 @@ func TestReadBody(t *testing.T) {
 			r.ContentLength = tc.length
 			r.Header.Set("Content-Encoding", tc.header)
 			d := newDocument()
-			err := d.read(httptest.NewRecorder(), r, tc.limit)
+			err := d.receive(httptest.NewRecorder(), r, r.Body, tc.limit)
 			if !tc.fails {
 				if err != nil || !bytes.Equal(d.data, []byte(document)) {
 					t.Fatalf("the body was not read as it is: %v", err)

@@ -29,6 +29,15 @@ func (o *outcome) harmless() bool {
 	}
 }
 
+// tooLong says that the request is too large for the upstream model, or for the
+// upstream, so that one with a larger context window may take it.
+func (o *outcome) tooLong() bool {
+	if o.class != routing.ClassClientFault {
+		return false
+	}
+	return o.err.Kind == chat.ErrContextTooLong || o.err.Kind == chat.ErrTooLarge || o.status == http.StatusRequestEntityTooLarge
+}
+
 // outcome is how one attempt ended.
 type outcome struct {
 	class routing.Class
@@ -71,6 +80,11 @@ func sendFailure(ctx context.Context, name string, err error) outcome {
 	if notHTTP(err) {
 		return outcome{class: routing.ClassBadAnswer, detail: err, err: tell(name, routing.ClassBadAnswer, 0, nil)}
 	}
+	return unreachable(name, err)
+}
+
+// unreachable is the outcome of an attempt that did not come through to the service.
+func unreachable(name string, err error) outcome {
 	return outcome{class: routing.ClassConnect, detail: err, err: &chat.Error{
 		Kind:    chat.ErrBadUpstream,
 		Code:    "upstream_unreachable",
@@ -112,6 +126,9 @@ func interrupted(ctx context.Context, name string) (outcome, bool) {
 	cause := context.Cause(ctx)
 	if cause == nil {
 		return outcome{}, false
+	}
+	if errors.Is(cause, errExiting) {
+		return ended(), true
 	}
 	if limit, ok := errors.AsType[*timeoutError](cause); ok {
 		return outcome{class: routing.ClassTimeout, detail: limit, err: &chat.Error{

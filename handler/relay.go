@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -71,6 +72,7 @@ func (a *attempt) relayStream() outcome {
 	a.enterPhase()
 	for a.mark < format.MarkEnd {
 		if len(out) > bufferSize/2 || !a.events.Buffered() {
+			a.clock.hold()
 			if err := client.write(out); err != nil {
 				return outcome{class: routing.ClassAbandoned, detail: err}
 			}
@@ -80,7 +82,7 @@ func (a *attempt) relayStream() outcome {
 		before := a.mark
 		mark, err := a.step(&out)
 		if failed := a.streamFailure(mark, err); failed.class != routing.ClassOK {
-			if a.mark == format.MarkComplete && failed.class != routing.ClassAbandoned {
+			if a.mark == format.MarkComplete && (failed.class != routing.ClassAbandoned || errors.Is(failed.detail, errExiting)) {
 				out, _, _ = a.relays.finish(out) // everything has been said
 				break
 			}

@@ -17,7 +17,8 @@ const (
 	// firstPause is the longest pause before the repeat, unless the upstream has
 	// asked for more.
 	firstPause = 100 * time.Millisecond
-	// longestPause is the longest wish of an upstream that is obeyed: after a longer one another source is better, or the end.
+	// longestPause is the longest wish of an upstream that is obeyed: after a longer
+	// one another source is better, or the end.
 	longestPause = 2 * time.Second
 )
 
@@ -198,9 +199,18 @@ func ownFault(err error) bool {
 }
 
 // movesOn says whether the next source may be tried. A request that leaves a
-// trace is sent on only if the last upstream has certainly not begun it.
+// trace is sent on only if the last upstream has certainly not begun it. One that is
+// too long goes to sources with a larger context window only, as far as windows are
+// known.
 func (x *exchange) movesOn(out *outcome) bool {
-	return out.class.Failover() && (!x.envelope.trace || out.harmless())
+	switch {
+	case x.envelope.trace && !out.harmless():
+		return false
+	case out.tooLong():
+		return x.plan.Larger(x.source)
+	default:
+		return out.class.Failover()
+	}
 }
 
 // barred is the outcome of a request for which no source can be asked now.

@@ -1,6 +1,8 @@
 package handler
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -24,11 +26,48 @@ func (x *exchange) losesSignatures(out *outcome) bool {
 	if x.unsigned || x.committed || out.class != routing.ClassClientFault || x.endpoint.Operation != format.OperationChat {
 		return false
 	}
-	return out.err.Code == "invalid_encrypted_content" ||
-		strings.Contains(strings.ToLower(out.err.Message), "signature")
+	refused := out.err.Code == "invalid_encrypted_content" || strings.Contains(strings.ToLower(out.err.Message), "signature")
+	return refused && x.signedFor(x.source)
 }
 
-// unsign takes the signatures out of a request that is passed on.
+// signedFor says that a source gets signatures with the request: that what it would
+// get without them is something else.
+func (x *exchange) signedFor(source *routing.Candidate) bool {
+	spoken := x.formatFor(source)
+	if spoken == x.endpoint.Format {
+		var edits splice
+		edits.unsign(spoken, x.document.index.Root())
+		return len(edits.edits) > 0
+	}
+	request, err := x.decoded()
+	if err != nil {
+		return false
+	}
+	with, err := encodedFor(source, spoken, request)
+	if err != nil {
+		return false
+	}
+	without, err := encodedFor(source, spoken, withoutSignatures(request))
+	return err == nil && !bytes.Equal(with, without)
+}
+
+// encodedFor is what a source gets of a request, in the format that it is spoken to.
+func encodedFor(source *routing.Candidate, spoken format.ID, request *chat.Request) ([]byte, error) {
+	codec, ok := format.ChatOf(format.Family(spoken))
+	if !ok {
+		return nil, fmt.Errorf("no codec for format %s", spoken)
+	}
+	var body format.Body
+	target := source.Target
+	target.Names = new(chat.Names)
+	if _, err := codec.EncodeRequest(&body, request, target); err != nil {
+		return nil, err
+	}
+	return body.Bytes(), nil
+}
+
+// unsign takes the signatures out of a request that is passed on: with the thoughts
+// that they belong to, where those are worth nothing without them.
 func (s *splice) unsign(id format.ID, root tape.Value) {
 	switch id {
 	case format.AnthropicMessages:
@@ -39,12 +78,14 @@ func (s *splice) unsign(id format.ID, root tape.Value) {
 			})
 		}
 	case format.OpenAIResponses:
-		s.cutElements(root.Get("input"), func(item tape.Value) bool { return item.Get("type").Is("reasoning") })
+		s.cutElements(root.Get("input"), func(item tape.Value) bool {
+			return item.Get("type").Is("reasoning") && !item.Get("encrypted_content").Literal().Empty()
+		})
 	case format.Gemini:
 		for content := range root.Get("contents").Elements {
 			for part := range content.Get("parts").Elements {
 				for _, name := range []string{"thoughtSignature", "thought_signature"} {
-					if old := part.Get(name); old.Kind() == tape.String {
+					if old := part.Get(name); old.Kind() == tape.String && string(old.Raw()) != placeholder {
 						s.replace(old, placeholder)
 					}
 				}

@@ -2,9 +2,7 @@ package routing
 
 import (
 	"errors"
-	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -492,57 +490,6 @@ func TestAdmissionMeasures(t *testing.T) {
 	none.Done(g.now, Outcome{})
 	none.Cancel(g.now)
 	g.idle()
-}
-
-// Whatever is barred, a request gets each admitted source once and by priority, and
-// in the end every place is given back.
-func TestAdmitProperties(t *testing.T) {
-	random := rand.New(rand.NewPCG(7, 8))
-	for range 300 {
-		n := 1 + random.IntN(6)
-		var sources []string
-		for i := range n {
-			sources = append(sources, fmt.Sprintf(`{"upstream":"a","model":"m%d","priority":%d,"weight":%d}`, i, 1+random.IntN(3), random.IntN(3)))
-		}
-		policy := everyPolicy[random.IntN(len(everyPolicy))]
-		g := newScene(t, "", `"m":{"policy":`+policy+`,"sources":[`+strings.Join(sources, ",")+`]}`)
-		g.r.IntN = random.IntN
-		free := map[string]bool{}
-		for i := range n {
-			name := fmt.Sprintf("m%d", i)
-			c := g.circuit(ScopeUpstreamModel, "a", name, "")
-			switch random.IntN(4) {
-			case 0:
-				c.Force(g.now, time.Time{}, "repair", "ann")
-			case 1:
-				c.Throttle(g.now, time.Second)
-			default:
-				free[name] = true
-			}
-		}
-		p := g.plan(chatRequest("m"))
-		priority := 0
-		for range 20 {
-			a, ok := p.Admit(g.now, random.IntN(2) == 0)
-			if !ok {
-				break
-			}
-			c := a.Candidate
-			if !free[c.Model] {
-				t.Fatalf("%s: %s is barred, or came twice", policy, c.Model)
-			}
-			delete(free, c.Model)
-			if c.Source.priority() < priority {
-				t.Fatalf("%s: priority %d after %d", policy, c.Source.priority(), priority)
-			}
-			priority = c.Source.priority()
-			a.Done(g.now, Outcome{Class: ClassClientFault})
-		}
-		if len(free) > 0 {
-			t.Fatalf("%s: %v never came", policy, free)
-		}
-		g.idle()
-	}
 }
 
 func TestZeroPlan(t *testing.T) {

@@ -41,6 +41,10 @@ type Candidate struct {
 // drained.
 func (c *Candidate) Weight() int { return c.weight }
 
+// Window is how many tokens a request to the source may have; 0 if that is not
+// known.
+func (c *Candidate) Window() int { return c.Target.Can.ContextWindow }
+
 // State is what is observed of the source.
 func (c *Candidate) State() *SourceState { return c.state }
 

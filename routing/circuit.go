@@ -90,8 +90,10 @@ type Circuit struct {
 	key    CircuitKey
 	origin time.Time // what moments are counted from
 	random func() float64
-	// changed is told each transition, without the lock. It may be nil.
+	// changed is told each transition, and marked each time that the upstream asks
+	// to be left alone for longer, without the lock. They may be nil.
 	changed func(now time.Time, r CircuitRecord)
+	marked  func(r CircuitRecord)
 
 	limits atomic.Pointer[limits]
 	word   atomic.Uint64 // a phase; written under mu
@@ -276,21 +278,47 @@ func (c *Circuit) Bypass(now time.Time) (Permit, bool) {
 	return Permit{circuit: c, generation: g.generation()}, true
 }
 
-// update runs act under the lock and tells of the transition it made, if any. At is
-// now as a moment.
+// update runs act under the lock and tells of the transition or the mark that it
+// made, if any. At is now as a moment.
 func (c *Circuit) update(now time.Time, act func(at int64)) {
-	at := c.moment(now)
 	c.mu.Lock()
-	before := c.phase().generation()
-	act(at)
-	moved := c.phase().generation() != before
-	var r CircuitRecord
-	if moved {
-		r = c.record(now)
-	}
+	r, n := c.act(now, act)
 	c.mu.Unlock()
-	if moved && c.changed != nil {
-		c.changed(now, r)
+	c.tell(now, &r, n)
+}
+
+// news is what an act has brought about.
+type news uint8
+
+const (
+	newsNone  news = iota
+	newsMark       // the upstream is to be left alone for longer
+	newsState      // a transition
+)
+
+// act runs an act and returns what it has brought about, with the record of it if
+// there is any. It is called under the lock; tell is called without it.
+func (c *Circuit) act(now time.Time, act func(at int64)) (r CircuitRecord, n news) {
+	before, throttled := c.phase().generation(), c.throttled.Load()
+	act(c.moment(now))
+	switch {
+	case c.phase().generation() != before:
+		n = newsState
+	case c.throttled.Load() > throttled:
+		n = newsMark
+	default:
+		return r, newsNone
+	}
+	return c.record(now), n
+}
+
+// tell passes on what an act has brought about.
+func (c *Circuit) tell(now time.Time, r *CircuitRecord, n news) {
+	switch {
+	case n == newsState && c.changed != nil:
+		c.changed(now, *r)
+	case n == newsMark && c.marked != nil:
+		c.marked(*r)
 	}
 }
 

@@ -6,18 +6,21 @@ import "time"
 // It keeps its state whatever attempts bring, until the time has passed or somebody
 // resets it. To say the same again changes nothing.
 func (c *Circuit) Force(now, until time.Time, reason, actor string) {
+	c.update(now, func(at int64) { c.force(at, now, until, reason, actor) })
+}
+
+// force is Force under the lock.
+func (c *Circuit) force(at int64, now, until time.Time, reason, actor string) {
 	end := int64(forever)
 	if !until.IsZero() {
-		end = c.moment(now) + int64(min(max(until.Sub(now), 0), farAway))
+		end = at + int64(min(max(until.Sub(now), 0), farAway))
 	}
-	c.update(now, func(at int64) {
-		if c.forced(end) && c.reason == reason && c.actor == actor {
-			return
-		}
-		c.clear()
-		c.until.Store(end)
-		c.enter(at, CircuitForcedOpen, CauseManual, reason, actor)
-	})
+	if c.forced(end) && c.reason == reason && c.actor == actor {
+		return
+	}
+	c.clear()
+	c.until.Store(end)
+	c.enter(at, CircuitForcedOpen, CauseManual, reason, actor)
 }
 
 // forced says that the circuit is forced open up to about that moment: times of the
@@ -32,12 +35,14 @@ func (c *Circuit) forced(end int64) bool {
 // for which the upstream asked to be left alone as well. A circuit that has nothing
 // to forget is left as it is.
 func (c *Circuit) Reset(now time.Time, actor string) {
-	c.update(now, func(at int64) {
-		if c.pristine(at) {
-			return
-		}
+	c.update(now, func(at int64) { c.reset(at, actor) })
+}
+
+// reset is Reset under the lock.
+func (c *Circuit) reset(at int64, actor string) {
+	if !c.pristine(at) {
 		c.restart(at, CauseReset, actor)
-	})
+	}
 }
 
 // restart closes the circuit as if it were new. It is called under the lock.

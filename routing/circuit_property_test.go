@@ -2,12 +2,12 @@ package routing
 
 import (
 	"encoding/json"
-	"math/rand/v2"
 	"reflect"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"pgregory.net/rapid"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
@@ -16,104 +16,135 @@ import (
 // must hold always.
 type trial struct {
 	*bench
-	next   func(n int) int // chooses, in [0,n)
+	t      *rapid.T
 	policy *upstream.CircuitPolicy
 	open   []Permit // that were neither done nor cancelled
 	used   []Permit
 	probes map[Permit]time.Time // those in flight, and when their leases end
 	before CircuitView
-	manual bool // the last step was a person's
+	// decided says that the last step was a person's, or told that the upstream is
+	// another one: only these may make an end come earlier.
+	decided bool
+	// wished is how long the last outcome asked to be left alone.
+	wished time.Duration
+	spread float64 // of the next open time
 }
 
-func newTrial(t *testing.T, next func(int) int) *trial {
-	p := &upstream.CircuitPolicy{
-		Failures: 1 + next(5), Probes: 1 + next(3),
-		SlowOver: caddy.Duration(next(2)) * caddy.Duration(2*time.Second),
+func newTrial(t *rapid.T) *trial {
+	policy := &upstream.CircuitPolicy{
+		Failures:   rapid.IntRange(1, 5).Draw(t, "failures"),
+		Probes:     rapid.IntRange(1, 3).Draw(t, "probes"),
+		OpenFor:    caddy.Duration(rapid.SampledFrom([]time.Duration{0, time.Second, time.Minute}).Draw(t, "open for")),
+		OpenForMax: caddy.Duration(rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(t, "open for at most")),
+		SlowOver:   caddy.Duration(rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(t, "slow over")),
 	}
-	scope := []Scope{ScopeUpstream, ScopeUpstreamModel, ScopeCredential}[next(3)]
-	key := CircuitKey{Scope: scope, Upstream: "u"}
-	switch scope {
-	case ScopeUpstreamModel:
-		key.Model = "m"
-	case ScopeCredential:
-		key.Credential = "c"
-	}
-	b := newBench(t, key, p)
-	b.circuits.Random = func() float64 { return float64(next(100)) / 100 }
-	b.circuits.Forget(func(CircuitKey) bool { return true })
-	b.c = b.circuits.Get(key, p)
-	return &trial{bench: b, next: next, policy: p, probes: map[Permit]time.Time{}, before: b.view()}
+	key := rapid.SampledFrom([]CircuitKey{
+		{Scope: ScopeUpstream, Upstream: "u"}, modelKey, {Scope: ScopeCredential, Upstream: "u", Credential: "c"},
+	}).Draw(t, "circuit")
+	tr := &trial{bench: newBench(t, key, policy), t: t, policy: policy, probes: map[Permit]time.Time{}}
+	tr.begin(key)
+	tr.before = tr.view()
+	return tr
 }
 
-// take removes a permit that was not used yet.
-func (tr *trial) take() (Permit, bool) {
+// begin is what a process does that starts: it has a new circuit.
+func (tr *trial) begin(key CircuitKey) {
+	tr.circuits = NewCircuits()
+	tr.circuits.Random = func() float64 { return tr.spread }
+	tr.c = tr.circuits.Get(key, tr.policy)
+	tr.open, tr.used = nil, nil
+	clear(tr.probes)
+}
+
+// actions are what can happen; what is common has several names.
+func (tr *trial) actions() map[string]func(*rapid.T) {
+	step := func(act func()) func(*rapid.T) {
+		return func(*rapid.T) {
+			tr.decided = false
+			act()
+		}
+	}
+	return map[string]func(*rapid.T){
+		"":       func(*rapid.T) { tr.check() },
+		"ask":    step(func() { tr.ask(tr.c.Allow) }),
+		"ask 2":  step(func() { tr.ask(tr.c.Allow) }),
+		"ask 3":  step(func() { tr.ask(tr.c.Allow) }),
+		"bypass": step(tr.bypass),
+		"done":   step(tr.done),
+		"done 2": step(tr.done),
+		"done 3": step(tr.done),
+		"cancel": step(func() { tr.take().Cancel(tr.now) }),
+		"cancel again": step(func() { // a mistake, which must free nothing
+			if len(tr.used) > 0 {
+				rapid.SampledFrom(tr.used).Draw(tr.t, "permit").Cancel(tr.now)
+			}
+		}),
+		"first content": step(tr.started),
+		"seconds":       step(func() { tr.wait(tr.duration(20_000, time.Millisecond)) }),
+		"minutes":       step(func() { tr.wait(tr.duration(20, time.Minute)) }),
+		"person":        step(tr.person),
+		"throttle":      step(func() { tr.c.Throttle(tr.now, tr.duration(30, time.Minute)) }),
+		"escalate":      step(tr.escalate),
+		"identify":      step(tr.identify),
+		"restart":       step(tr.restart),
+	}
+}
+
+// duration draws a number of units, below n.
+func (tr *trial) duration(n int, unit time.Duration) time.Duration {
+	return time.Duration(rapid.IntRange(0, n-1).Draw(tr.t, "time")) * unit
+}
+
+// take removes a permit that was not used yet; the zero permit if there is none.
+func (tr *trial) take() Permit {
 	if len(tr.open) == 0 {
-		return Permit{}, false
+		return Permit{}
 	}
-	i := tr.next(len(tr.open))
+	i := rapid.IntRange(0, len(tr.open)-1).Draw(tr.t, "permit")
 	p := tr.open[i]
 	tr.open = append(tr.open[:i], tr.open[i+1:]...)
 	tr.used = append(tr.used, p)
 	delete(tr.probes, p)
-	return p, true
+	return p
 }
 
+// outcome draws how an attempt ended, and what the circuit draws if it opens now.
 func (tr *trial) outcome() Outcome {
-	class := Class(tr.next(int(ClassRefused) + 1))
-	if tr.next(2) == 0 {
-		class = []Class{ClassOK, ClassServer, ClassConnect, ClassCredential}[tr.next(4)]
+	class := rapid.SampledFrom([]Class{ClassOK, ClassServer, ClassConnect, ClassCredential})
+	if rapid.Bool().Draw(tr.t, "any class") {
+		class = rapid.Map(rapid.IntRange(0, int(ClassRefused)), func(i int) Class { return Class(i) })
 	}
-	return Outcome{
-		Class: class, Status: []int{0, 408, 500}[tr.next(3)], Stream: tr.next(2) == 0,
-		RetryAfter: time.Duration(tr.next(3)) * 10 * time.Minute * time.Duration(tr.next(2)),
-		Latency:    time.Duration(tr.next(4)) * time.Second,
+	o := Outcome{
+		Class:      class.Draw(tr.t, "class"),
+		Status:     rapid.SampledFrom([]int{0, 408, 500}).Draw(tr.t, "status"),
+		Stream:     rapid.Bool().Draw(tr.t, "stream"),
+		RetryAfter: rapid.SampledFrom([]time.Duration{0, 0, 0, time.Second, 10 * time.Minute, 18 * 24 * time.Hour}).Draw(tr.t, "retry after"),
+		Latency:    tr.duration(4, time.Second),
 	}
+	tr.wished = o.RetryAfter
+	tr.spread = float64(rapid.IntRange(0, 99).Draw(tr.t, "spread")) / 100
+	return o
 }
 
-// step does one thing.
-func (tr *trial) step() {
-	tr.manual = false
-	switch tr.next(16) {
-	case 0, 1, 2, 3:
-		tr.ask()
-	case 4, 5, 6, 7:
-		if p, ok := tr.take(); ok {
-			p.Done(tr.now, tr.outcome())
-		}
-	case 8:
-		if p, ok := tr.take(); ok {
-			p.Cancel(tr.now)
-		}
-	case 9:
-		if len(tr.open) > 0 {
-			p := tr.open[tr.next(len(tr.open))]
-			p.Started(tr.now)
-			delete(tr.probes, p)
-		}
-	case 10:
-		tr.wait(time.Duration(tr.next(20_000)) * time.Millisecond)
-	case 11:
-		tr.wait(time.Duration(tr.next(20)) * time.Minute)
-	case 12:
-		if len(tr.used) > 0 {
-			tr.used[tr.next(len(tr.used))].Cancel(tr.now) // a mistake, which must free nothing
-		}
-	case 13:
-		tr.person()
-	case 14:
-		tr.c.Throttle(tr.now, time.Duration(tr.next(3)-1)*time.Minute)
-	case 15:
-		if tr.next(4) == 0 {
-			tr.restart()
-		}
+func (tr *trial) done() {
+	p := tr.take()
+	p.Done(tr.now, tr.outcome())
+}
+
+func (tr *trial) started() {
+	if len(tr.open) == 0 {
+		return
 	}
+	p := rapid.SampledFrom(tr.open).Draw(tr.t, "permit")
+	p.Started(tr.now)
+	delete(tr.probes, p)
 }
 
 // ask asks for a permit and checks that it is given exactly when it may be.
-func (tr *trial) ask() {
+func (tr *trial) ask(allow func(time.Time) (Permit, bool)) {
 	v := tr.view()
 	refusal, refused := tr.c.Refusal(tr.now)
-	p, ok := tr.c.Allow(tr.now)
+	p, ok := allow(tr.now)
 	if ok == refused {
 		tr.t.Fatalf("granted %t although the refusal is %+v, %t", ok, refusal, refused)
 	}
@@ -138,25 +169,53 @@ func (tr *trial) ask() {
 	tr.open = append(tr.open, p)
 }
 
+// bypass asks as the last resort, which passes by circuits that opened by themselves
+// and by nothing else.
+func (tr *trial) bypass() {
+	v := tr.view()
+	if v.State != CircuitOpen {
+		tr.ask(tr.c.Bypass)
+		return
+	}
+	lost := v.Class == ClassCredential || v.Class == ClassExhausted || !v.ThrottledUntil.IsZero()
+	p, ok := tr.c.Bypass(tr.now)
+	if ok == lost || p.Probe() {
+		tr.t.Fatalf("the last resort is %t, a probe %t, in %+v", ok, p.Probe(), v)
+	}
+	if ok {
+		tr.open = append(tr.open, p)
+	}
+}
+
 func (tr *trial) person() {
-	tr.manual = true
-	switch tr.next(4) {
-	case 0:
+	tr.decided = true
+	switch rapid.SampledFrom([]string{"force", "force for a time", "reset", "reset again"}).Draw(tr.t, "what") {
+	case "force":
 		tr.c.Force(tr.now, time.Time{}, "why", "ann")
-	case 1:
-		tr.c.Force(tr.now, tr.now.Add(time.Duration(tr.next(60))*time.Minute), "why", "bob")
+	case "force for a time":
+		tr.c.Force(tr.now, tr.now.Add(tr.duration(60, time.Minute)), "why", "bob")
 	default:
 		tr.c.Reset(tr.now, "ann")
 	}
 }
 
-// restart stops the process and starts another. A circuit that never changed has no
-// record.
+func (tr *trial) escalate() {
+	tr.c.escalate(tr.now, tr.outcome())
+}
+
+func (tr *trial) identify() {
+	forced := tr.view().State == CircuitForcedOpen
+	tr.c.identify(tr.now, rapid.SampledFrom([]string{"one", "other"}).Draw(tr.t, "identity"))
+	tr.decided = !forced // not even then may it touch what a person decided
+}
+
+// restart stops the process and starts another, while the clock may be set. A circuit
+// that never changed and is not throttled has no record.
 func (tr *trial) restart() {
 	tr.c.mu.Lock()
 	r := tr.c.record(tr.now)
 	tr.c.mu.Unlock()
-	if r.Generation == 1 {
+	if r.Generation == 1 && r.ThrottledUntil.IsZero() {
 		return
 	}
 	raw, err := json.Marshal(r)
@@ -168,21 +227,51 @@ func (tr *trial) restart() {
 		tr.t.Fatal(err)
 	}
 	before := tr.view()
-	random := tr.circuits.Random
-	tr.circuits = NewCircuits()
-	tr.circuits.Random = random
-	tr.c = tr.circuits.Get(r.Key, tr.policy)
+	jump := rapid.SampledFrom([]time.Duration{0, 0, 0, -24 * time.Hour, -time.Minute, time.Minute, 24 * time.Hour}).Draw(tr.t, "the clock is set by")
+	tr.wait(jump)
+	tr.begin(r.Key)
 	if err := tr.circuits.Load(tr.now, []CircuitRecord{again}); err != nil {
 		tr.t.Fatal(err)
 	}
 	after := tr.view()
-	tr.open, tr.used, tr.probes = nil, nil, map[Permit]time.Time{}
-	before.History, after.History = nil, nil
-	before.ThrottledUntil = time.Time{} // it is forgotten
-	if !reflect.DeepEqual(before, after) {
-		tr.t.Fatalf("stored and loaded\n%+v\nbecomes\n%+v", before, after)
+	tr.before = after
+	tr.restarted(before, after, &again, jump)
+}
+
+// restarted compares the circuit with what it was in the process before, and with what
+// was kept of it: the end of an open time is a time of the wall clock.
+func (tr *trial) restarted(before, after CircuitView, kept *CircuitRecord, jump time.Duration) {
+	throttled := kept.ThrottledUntil
+	if most := tr.now.Add(retryAfterAtMost); throttled.After(most) {
+		throttled = most
+	} else if !throttled.After(tr.now) {
+		throttled = time.Time{}
 	}
-	tr.before.ThrottledUntil = time.Time{}
+	if !after.ThrottledUntil.Equal(throttled) {
+		tr.t.Fatalf("set by %s, left alone until %s became until %s, want %s", jump, kept.ThrottledUntil, after.ThrottledUntil, throttled)
+	}
+	if kept.Generation == 1 {
+		return // it never changed its state
+	}
+	before.History, after.History = nil, nil
+	if jump == 0 {
+		if !reflect.DeepEqual(before, after) {
+			tr.t.Fatalf("stored and loaded\n%+v\nbecomes\n%+v", before, after)
+		}
+		return
+	}
+	state := kept.State
+	if over := !kept.OpenUntil.IsZero() && !kept.OpenUntil.After(tr.now); over {
+		state = CircuitHalfOpen
+	}
+	switch {
+	case after.State != state:
+		tr.t.Fatalf("set by %s, %s until %s became %s", jump, kept.State, kept.OpenUntil, after.State)
+	case after.State == CircuitForcedOpen && !after.Until.Equal(kept.OpenUntil):
+		tr.t.Fatalf("set by %s, forced until %s became until %s", jump, kept.OpenUntil, after.Until)
+	case after.State == CircuitOpen && after.Until.After(kept.OpenUntil):
+		tr.t.Fatalf("set by %s, open until %s became until %s", jump, kept.OpenUntil, after.Until)
+	}
 }
 
 // check compares the circuit with what it was before the step.
@@ -196,19 +285,53 @@ func (tr *trial) check() {
 		tr.t.Fatalf("%s became %s without a transition", was.State, is.State)
 	case len(is.History) > keptEvents || len(is.Failures) > keptFailures:
 		tr.t.Fatalf("%d events, %d failures", len(is.History), len(is.Failures))
-	case is.State == CircuitOpen && (is.Until.IsZero() || is.Until.Sub(tr.now) > time.Hour*6/5):
-		tr.t.Fatalf("open until %s", is.Until)
 	}
-	if tr.manual {
+	least, most := tr.openTimes(is)
+	left, opened := is.Until.Sub(tr.now), is.State == CircuitOpen && is.Generation > was.Generation
+	switch {
+	case is.State == CircuitOpen && (is.Until.IsZero() || left > most):
+		tr.t.Fatalf("open for %s, the most is %s: %+v", left, most, is)
+	case opened && left < least:
+		tr.t.Fatalf("opened for %s, the least is %s: %+v", left, least, is)
+	case opened && is.Openings != was.Openings+1:
+		tr.t.Fatalf("opened for the %d. time after %d openings", is.Openings, was.Openings)
+	}
+	if tr.decided {
 		return
 	}
 	stillBarred := was.Until.After(tr.now) || was.State == CircuitForcedOpen && was.Until.IsZero()
 	switch {
 	case stillBarred && (is.State != was.State || is.Until.Before(was.Until)):
 		tr.t.Fatalf("%s until %s became %s until %s", was.State, was.Until, is.State, is.Until)
+	case is.State == CircuitOpen && is.Until.Before(was.Until):
+		tr.t.Fatalf("open until %s became open until %s", was.Until, is.Until)
 	case was.ThrottledUntil.After(tr.now) && is.ThrottledUntil.Before(was.ThrottledUntil):
 		tr.t.Fatalf("left alone until %s became until %s", was.ThrottledUntil, is.ThrottledUntil)
 	}
+}
+
+// openTimes are the bounds of the time for which a circuit opens: doubled with each
+// opening up to the longest, spread by a fifth, and not shorter than what the upstream
+// asked for, up to a quarter of an hour.
+func (tr *trial) openTimes(v CircuitView) (least, most time.Duration) {
+	policy := tr.policy.Effective()
+	first, longest := time.Duration(policy.OpenFor), time.Duration(policy.OpenForMax)
+	switch v.Class {
+	case ClassCredential, ClassExhausted:
+		first, longest = 5*time.Minute, time.Hour
+	case ClassMissing:
+		first, longest = 10*time.Minute, 10*time.Minute
+	}
+	least = first
+	for range v.Openings - 1 {
+		if least = 2 * least; least > longest {
+			least = longest
+			break
+		}
+	}
+	const rounding = time.Microsecond
+	least = max(least*8/10, min(tr.wished, 15*time.Minute)) - rounding
+	return least, max(longest*12/10, 15*time.Minute) + rounding
 }
 
 // heal lets all times pass and everything succeed.
@@ -219,8 +342,7 @@ func (tr *trial) heal() {
 	tr.wait(2 * time.Hour)
 	if tr.is(tr.view().State).State == CircuitHalfOpen {
 		// A probe that says no makes the count begin anew.
-		failure := map[Scope]Class{ScopeUpstream: ClassConnect, ScopeUpstreamModel: ClassServer, ScopeCredential: ClassCredential}
-		tr.attempt(1, Outcome{Class: failure[tr.c.key.Scope]})
+		tr.attempt(1, Outcome{Class: failing[tr.c.key.Scope]})
 		tr.wait(tr.is(CircuitOpen).Until.Sub(tr.now))
 		for range tr.policy.Probes {
 			tr.is(CircuitHalfOpen)
@@ -232,38 +354,17 @@ func (tr *trial) heal() {
 	tr.is(CircuitClosed)
 }
 
-func TestCircuitProperties(t *testing.T) {
-	const trials, steps = 400, 300
-	for seed := range uint64(trials) {
-		r := rand.New(rand.NewPCG(seed, 1))
-		tr := newTrial(t, r.IntN)
-		for range steps {
-			tr.step()
-			tr.check()
-		}
-		tr.heal()
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
+// circuitProperties hold whatever happens to a circuit: what a person decided stays,
+// no end comes earlier, open times keep their bounds also when the clock is set, one
+// probe is in flight at most, and everything heals.
+func circuitProperties(t *rapid.T) {
+	tr := newTrial(t)
+	for range 4 { // each about 30 steps
+		t.Repeat(tr.actions())
 	}
+	tr.heal()
 }
 
-func FuzzCircuit(f *testing.F) {
-	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
-	f.Fuzz(func(t *testing.T, choices []byte) {
-		choices = choices[:min(len(choices), 2000)]
-		tr := newTrial(t, func(n int) int {
-			if len(choices) == 0 {
-				return 0
-			}
-			c := choices[0]
-			choices = choices[1:]
-			return int(c) * n / 256
-		})
-		for len(choices) > 0 {
-			tr.step()
-			tr.check()
-		}
-		tr.heal()
-	})
-}
+func TestCircuitProperties(t *testing.T) { rapid.Check(t, circuitProperties) }
+
+func FuzzCircuit(f *testing.F) { f.Fuzz(rapid.MakeFuzz(circuitProperties)) }

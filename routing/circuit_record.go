@@ -128,9 +128,12 @@ type CircuitRecord struct {
 	OpenedAt time.Time `json:"opened_at"`
 	// OpenUntil is when an open circuit becomes half-open; zero in other states, and
 	// if it was forced open without an end.
-	OpenUntil  time.Time `json:"open_until,omitzero"`
-	Openings   int       `json:"openings,omitempty"`
-	Generation uint64    `json:"generation"`
+	OpenUntil time.Time `json:"open_until,omitzero"`
+	// ThrottledUntil is up to when the upstream asked to be left alone; zero if it
+	// did not, or if that was over.
+	ThrottledUntil time.Time `json:"throttled_until,omitzero"`
+	Openings       int       `json:"openings,omitempty"`
+	Generation     uint64    `json:"generation"`
 	// Escalated says that the circuit is an upstream's that opened because of its
 	// upstream models.
 	Escalated bool `json:"escalated,omitempty"`
@@ -231,6 +234,9 @@ func (c *Circuit) record(now time.Time) CircuitRecord {
 	if until := c.until.Load(); (r.State == CircuitOpen || r.State == CircuitForcedOpen) && until != forever {
 		r.OpenUntil = timeOf(now, at, until)
 	}
+	if throttled := c.throttled.Load(); throttled > at {
+		r.ThrottledUntil = timeOf(now, at, throttled)
+	}
 	return r
 }
 
@@ -267,8 +273,13 @@ func (c *Circuit) restore(now time.Time, r CircuitRecord) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.moment(now)
+	c.restoreThrottle(now, at, &r)
 	if c.phase().generation() > 1 && !c.yields(&r) {
 		return
+	}
+	if r.Generation <= 1 && r.State == CircuitClosed {
+		c.identity = r.Identity
+		return // It was throttled and had never opened.
 	}
 	c.clear()
 	c.opened = Outcome{Class: r.Class, Status: r.Status}
@@ -283,6 +294,18 @@ func (c *Circuit) restore(now time.Time, r CircuitRecord) {
 		at: c.since, From: r.State, To: r.State, Class: r.Class, Status: r.Status,
 		Cause: r.Cause, Reason: r.Reason, Actor: r.Actor, Generation: generation,
 	})
+}
+
+// restoreThrottle leaves the upstream alone for as long as it had asked, at most
+// the longest time that it can ask for. Another upstream has not asked.
+func (c *Circuit) restoreThrottle(now time.Time, at int64, r *CircuitRecord) {
+	if r.ThrottledUntil.IsZero() || c.cause == CauseReset || c.identity != "" && r.Identity != "" && c.identity != r.Identity {
+		return
+	}
+	until := min(c.momentOf(now, r.ThrottledUntil), at+int64(retryAfterAtMost))
+	if until > at {
+		c.throttled.Store(max(c.throttled.Load(), until))
+	}
 }
 
 // yields says that a circuit which has changed since the start takes the state of a

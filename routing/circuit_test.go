@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"pgregory.net/rapid"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
@@ -15,7 +16,7 @@ import (
 // bench is a circuit with its own clock, and without chance: open times are as long
 // as they say.
 type bench struct {
-	t        *testing.T
+	t        rapid.TB
 	circuits *Circuits
 	c        *Circuit
 	now      time.Time
@@ -23,7 +24,7 @@ type bench struct {
 
 var modelKey = CircuitKey{Scope: ScopeUpstreamModel, Upstream: "u", Model: "m"}
 
-func newBench(t *testing.T, key CircuitKey, p *upstream.CircuitPolicy) *bench {
+func newBench(t rapid.TB, key CircuitKey, p *upstream.CircuitPolicy) *bench {
 	t.Helper()
 	s := NewCircuits()
 	s.Random = func() float64 { return 0.5 } // times 1

@@ -2,7 +2,6 @@ package routing
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -24,8 +23,10 @@ type Circuits struct {
 
 	mu         sync.RWMutex
 	circuits   map[CircuitKey]*Circuit
-	models     map[string][]*Circuit // the circuits of an upstream's models
-	identities map[string]string     // of the upstreams
+	models     map[string][]*Circuit    // the circuits of an upstream's models
+	identities map[string]string        // of the upstreams
+	unnamed    map[CircuitKey]time.Time // since when no snapshot names them, see Prune
+	named      map[CircuitKey]bool      // by the newest snapshot; nil before the first
 	listeners  []func(CircuitRecord)
 	writer     *CircuitWriter
 }
@@ -37,6 +38,7 @@ func NewCircuits() *Circuits {
 		circuits:   map[CircuitKey]*Circuit{},
 		models:     map[string][]*Circuit{},
 		identities: map[string]string{},
+		unnamed:    map[CircuitKey]time.Time{},
 	}
 }
 
@@ -62,7 +64,7 @@ func (s *Circuits) Persist(now time.Time, w *CircuitWriter) {
 		c.mu.Lock()
 		r := c.record(now)
 		c.mu.Unlock()
-		if r.Generation > 1 {
+		if r.Generation > 1 || !r.ThrottledUntil.IsZero() {
 			w.Changed(r)
 		}
 	}
@@ -102,6 +104,7 @@ func (s *Circuits) newCircuit(key CircuitKey, policy *upstream.CircuitPolicy) *C
 		c.random = rand.Float64
 	}
 	c.changed = func(now time.Time, r CircuitRecord) { s.changed(now, c, r) }
+	c.marked = s.marked
 	c.limits.Store(newLimits(policy))
 	c.history.keep(keptEvents)
 	c.failures.keep(keptFailures)
@@ -122,6 +125,17 @@ func (s *Circuits) changed(now time.Time, c *Circuit, r CircuitRecord) {
 	}
 	if r.Key.Scope == ScopeUpstreamModel && r.State == CircuitOpen {
 		s.escalate(now, r)
+	}
+}
+
+// marked tells the writer of a circuit that is throttled. It is no transition, so
+// that nobody else is told.
+func (s *Circuits) marked(r CircuitRecord) {
+	s.mu.RLock()
+	writer := s.writer
+	s.mu.RUnlock()
+	if writer != nil {
+		writer.Changed(r)
 	}
 }
 
@@ -212,49 +226,6 @@ func (s *Circuits) views(now time.Time, circuits []*Circuit) []CircuitView {
 	return views
 }
 
-// ErrNotPersisted means that a manual action is in force but could not be written,
-// so that it would not outlive the process. It is tried again.
-var ErrNotPersisted = errors.New("the circuit is changed, but the change could not be stored")
-
-// Open forces a circuit open; see Circuit.Force. It is made if it is not known.
-// When it returns nil the state is in force and, if the circuits are persisted,
-// written. The error wraps ErrNotPersisted.
-func (s *Circuits) Open(now time.Time, key CircuitKey, until time.Time, reason, actor string) (CircuitView, error) {
-	c := s.Get(key, nil)
-	c.Force(now, until, reason, actor)
-	return c.View(now), s.flush()
-}
-
-// ResetAll resets the circuit of an upstream model, or all circuits of the upstream
-// if the model is "". It returns how they are then, none if none is known. When the
-// error is nil they are reset and, if the circuits are persisted, that is written.
-// The error wraps ErrNotPersisted.
-func (s *Circuits) ResetAll(now time.Time, upstream, model, actor string) ([]CircuitView, error) {
-	var reset []*Circuit
-	for _, c := range s.of(upstream) {
-		if upstream == "" || model != "" && (c.key.Scope != ScopeUpstreamModel || c.key.Model != model) {
-			continue
-		}
-		c.Reset(now, actor)
-		reset = append(reset, c)
-	}
-	return s.views(now, reset), s.flush()
-}
-
-// flush writes what is not yet written.
-func (s *Circuits) flush() error {
-	s.mu.RLock()
-	writer := s.writer
-	s.mu.RUnlock()
-	if writer == nil {
-		return nil
-	}
-	if err := writer.Flush(); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotPersisted, err)
-	}
-	return nil
-}
-
 // Load gives circuits the states they had before a restart. A circuit that has
 // changed since then keeps its state, save that what a person decided beats what it
 // found out. Circuits that are there already have their open times cut to what
@@ -281,25 +252,4 @@ func (s *Circuits) load(now time.Time, r CircuitRecord) {
 	if known != "" {
 		c.identify(now, known)
 	}
-}
-
-// Forget drops the circuits whose keys match, in memory and in the store: those of
-// an upstream that is gone. Requests that still use them are not disturbed.
-func (s *Circuits) Forget(match func(CircuitKey) bool) error {
-	s.mu.Lock()
-	var gone []CircuitKey
-	for key, c := range s.circuits {
-		if !match(key) {
-			continue
-		}
-		gone = append(gone, key)
-		delete(s.circuits, key)
-		s.models[key.Upstream] = slices.DeleteFunc(s.models[key.Upstream], func(m *Circuit) bool { return m == c })
-	}
-	writer := s.writer
-	s.mu.Unlock()
-	if writer == nil || len(gone) == 0 {
-		return nil
-	}
-	return writer.Delete(gone)
 }

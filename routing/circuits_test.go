@@ -251,16 +251,45 @@ func TestAllIsSorted(t *testing.T) {
 	}
 }
 
-func TestForget(t *testing.T) {
+func TestPrune(t *testing.T) {
 	s := newCircuits()
 	attempts(s, noon, model("u", "a"), 5, Outcome{Class: ClassServer})
 	attempts(s, noon, model("v", "a"), 5, Outcome{Class: ClassServer})
-	if err := s.Forget(func(k CircuitKey) bool { return k.Upstream == "u" }); err != nil {
+	attempts(s, noon, model("v", "old"), 5, Outcome{Class: ClassServer})
+	if _, err := s.Open(noon, model("u", "forced"), noon.Add(36*time.Hour), "why", "ann"); err != nil {
 		t.Fatal(err)
 	}
-	if views := s.All(noon); len(views) != 1 || views[0].Key.Upstream != "v" {
-		t.Errorf("got %+v", views)
+	left := func(at time.Time) (names []string) {
+		t.Helper()
+		if err := s.Prune(at); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range s.All(at) {
+			names = append(names, v.Key.Upstream+" "+v.Key.Model)
+		}
+		return names
 	}
+	check := func(after time.Duration, want ...string) {
+		t.Helper()
+		if got := left(noon.Add(after)); !slices.Equal(got, want) {
+			t.Errorf("after %s there are %q, want %q", after, got, want)
+		}
+	}
+	everything := left(noon.Add(100 * time.Hour)) // before the first snapshot
+	if len(everything) != 4+1 {                   // v has escalated
+		t.Fatalf("without a snapshot there are %q", everything)
+	}
+	s.name(map[CircuitKey]bool{whole("v"): true, model("v", "a"): true})
+	check(0, everything...)
+	check(24*time.Hour-1, everything...)
+	s.name(map[CircuitKey]bool{whole("v"): true, model("v", "a"): true, model("v", "old"): true})
+	check(24*time.Hour-1, everything...) // v's old model is back in time
+	check(24*time.Hour, "u forced", "v ", "v a", "v old")
+	s.name(map[CircuitKey]bool{whole("v"): true, model("v", "a"): true})
+	check(35*time.Hour, "u forced", "v ", "v a", "v old")
+	check(36*time.Hour, "u forced", "v ", "v a", "v old") // from now on nobody holds it
+	check(59*time.Hour, "u forced", "v ", "v a")
+	check(60*time.Hour, "v ", "v a")
 	// A forgotten model says nothing of the others either.
 	attempts(s, noon, model("u", "b"), 5, Outcome{Class: ClassServer})
 	if got := stateOf(s, noon, whole("u")); got != CircuitClosed {

@@ -17,7 +17,7 @@ func TestDecodeConfig(t *testing.T) {
 		{"valid", `{"upstreams":{"openai":{"timeouts":{"idle":"30s"}}},"models":{"m":{"sources":[{"upstream":"openai","model":"x","weight":0}]}}}`, ""},
 		{"unknown at the top", `{"upstream":{}}`, "upstream: unknown field; known are limit, models, upstreams"},
 		{"unknown in a map", `{"upstreams":{"openai":{"credental":1}}}`, "upstreams.openai.credental: unknown field; known are "},
-		{"unknown in a list", `{"models":{"m":{"sources":[{"upstream":"a","model":"b"},{"upstrem":"x"}]}}}`, "models.m.sources[1].upstrem: unknown field; known are disabled, "},
+		{"unknown in a list", `{"models":{"m":{"sources":[{"upstream":"a","model":"b"},{"upstrem":"x"}]}}}`, "models.m.sources[1].upstrem: unknown field; known are context_window, disabled, "},
 		{"duration", `{"upstreams":{"openai":{"timeouts":{"idle":"soon"}}}}`, `upstreams.openai.timeouts.idle: time: invalid duration "soon"`},
 		{"string for a number", `{"models":{"m":{"sources":[{"upstream":"a","model":"b","weight":"5"}]}}}`, "models.m.sources[0].weight: must be int, not string"},
 		{"string for an object", `{"models":{"m":"x"}}`, "models.m: must be routing.Model, not string"},

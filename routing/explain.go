@@ -49,6 +49,10 @@ type ExplainedSource struct {
 	Detail string `json:"detail,omitempty"`
 	// Until is when the source may be used again; zero if that is not known.
 	Until time.Time `json:"until,omitzero"`
+	// ContextWindow is how many tokens a request may have; 0 if that is not known, or
+	// was not looked up because the configuration leaves the source out. A request that
+	// is too long for one source is sent on to those with a larger window only.
+	ContextWindow int `json:"context_window,omitempty"`
 	// InFlight is how many attempts are under way.
 	InFlight int64 `json:"in_flight"`
 	// LatencyMS is the average time to the first content in milliseconds; 0 if it is
@@ -97,7 +101,7 @@ func (e *Explanation) plan(p *Plan, now time.Time) {
 	for i := range p.way.groups {
 		for _, c := range expected(&p.way.groups[i], p.entry, p.req, now) {
 			x := explained(c.Source, c.state)
-			x.Format = c.Format
+			x.Format, x.ContextWindow = c.Format, c.Window()
 			if s := c.barred(now, &p.req); s.Cause != CauseNone {
 				x.skip(s)
 				barred = append(barred, x)

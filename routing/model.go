@@ -88,6 +88,10 @@ const maxName = 256
 // maxWeight is the largest weight.
 const maxWeight = 1000
 
+// MaxContextWindow is the largest context window that a source may declare, in
+// tokens.
+const MaxContextWindow = 1_000_000_000
+
 // checkName refuses names that cannot be used in logs, headers and requests.
 func checkName(name string) error {
 	switch {
@@ -245,6 +249,12 @@ type Source struct {
 	// The share of the requests inside one priority, 0 to 1000. A source with
 	// weight 0 is used only when nothing else of its priority is left. Default: 1.
 	Weight *int `json:"weight,omitempty"`
+	// How many tokens the upstream model takes, where that is not what the model's
+	// `capability` or the built-in table says, such as on a server of one's own. A
+	// request that is too long for one source is sent to another only if both windows
+	// are known and the other's is larger. Default: that of the model's capability, else
+	// of the built-in table; not known if neither says it.
+	ContextWindow int `json:"context_window,omitempty"`
 	// Asks the upstream for a stream even if the client wants none, and gathers it:
 	// for upstreams that serve nothing else. Default: false.
 	ForceStream bool `json:"force_stream,omitempty"`
@@ -299,6 +309,9 @@ func (s *Source) check(upstreams map[string]*upstream.Upstream) error {
 	}
 	if w := s.weight(); w < 0 || w > maxWeight {
 		return fmt.Errorf(".weight: must be between 0 and %d", maxWeight)
+	}
+	if s.ContextWindow < 0 || s.ContextWindow > MaxContextWindow {
+		return fmt.Errorf(".context_window: must be a number of tokens up to %d", MaxContextWindow)
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ const (
 // errWriterClosed is what a closed writer says of what it can no longer write.
 var errWriterClosed = errors.New("the store of the circuits is closed")
 
-// CircuitWriter writes the transitions of circuits to a store, in the background
+// CircuitWriter writes the transitions of circuits, and when they are throttled, to
+// a store, in the background
 // and at most once a second. A store that fails or hangs holds up no request: what
 // could not be written is kept, the newest of each circuit, and tried again. It is
 // made with NewCircuitWriter and safe for concurrent use.

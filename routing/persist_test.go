@@ -344,7 +344,7 @@ func TestCircuitsSurviveRestart(t *testing.T) {
 }
 
 // The records of an upstream that is gone go with it.
-func TestForgetDeletesRecords(t *testing.T) {
+func TestPruneDeletesRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		w := NewCircuitWriter(m, nil)
@@ -355,15 +355,128 @@ func TestForgetDeletesRecords(t *testing.T) {
 			attempts(s, time.Now(), model(name, "a"), 5, Outcome{Class: ClassServer})
 		}
 		pass(time.Minute)
-		if err := s.Forget(func(k CircuitKey) bool { return k.Upstream == "u" }); err != nil {
+		prune := func(names ...CircuitKey) error {
+			named := map[CircuitKey]bool{}
+			for _, key := range names {
+				named[key] = true
+			}
+			s.name(named)
+			now := time.Now()
+			if err := s.Prune(now); err != nil {
+				return err
+			}
+			return s.Prune(now.Add(24 * time.Hour))
+		}
+		if err := prune(model("v", "a")); err != nil {
 			t.Fatal(err)
 		}
 		if _, there := m.records[model("v", "a")]; len(m.records) != 1 || !there {
 			t.Errorf("left: %+v", m.records)
 		}
 		m.fail(errors.New("gone"))
-		if err := s.Forget(func(CircuitKey) bool { return true }); err == nil {
+		if err := prune(); err == nil {
 			t.Error("records that stay are not told of")
 		}
 	})
+}
+
+// An upstream that asked to be left alone is left alone after a restart too, for as
+// long as it had asked; a burst of such answers is one write.
+func TestThrottleSurvivesRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		w := NewCircuitWriter(m, nil)
+		defer closeWriter(t, w)
+		s := newCircuits()
+		s.Identify(time.Now(), "u", "one")
+		s.Persist(time.Now(), w)
+		s.Get(model("u", "a"), nil).Throttle(time.Now(), 2*time.Second)
+		pass(0)
+		before := m.written()
+		for n := range 100 {
+			s.Get(model("u", "a"), nil).Throttle(time.Now(), time.Minute+time.Duration(n)*time.Millisecond)
+		}
+		pass(time.Second)
+		if got := m.written() - before; got != 1 {
+			t.Errorf("a burst was written %d times, want once", got)
+		}
+		until := s.Get(model("u", "a"), nil).View(time.Now()).ThrottledUntil
+		for _, tc := range []struct {
+			name, identity string
+			after          time.Duration
+			throttled      bool
+		}{
+			{"in time", "one", time.Second, true},
+			{"too late", "one", 2 * time.Minute, false},
+			{"another upstream", "two", time.Second, false},
+		} {
+			again := newCircuits()
+			records, err := m.LoadCircuits()
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := time.Now().Add(tc.after)
+			if err := again.Load(now, records); err != nil {
+				t.Fatal(err)
+			}
+			again.Identify(now, "u", tc.identity)
+			v := again.Get(model("u", "a"), nil).View(now)
+			if tc.throttled != v.ThrottledUntil.Equal(until) || tc.throttled == v.ThrottledUntil.IsZero() {
+				t.Errorf("%s: throttled until %s, was %s", tc.name, v.ThrottledUntil, until)
+			}
+			if v.State != CircuitClosed {
+				t.Errorf("%s: %s", tc.name, v.State)
+			}
+			if _, ok := again.Get(model("u", "a"), nil).Allow(now); ok == tc.throttled {
+				t.Errorf("%s: admitted: %v", tc.name, ok)
+			}
+		}
+	})
+}
+
+// A clock that was set back does not make the mark longer than it can be.
+func TestThrottleOfAnotherClock(t *testing.T) {
+	r := CircuitRecord{Key: model("u", "m"), State: CircuitClosed, Generation: 1, ThrottledUntil: noon.Add(24 * time.Hour)}
+	s := newCircuits()
+	if err := s.Load(noon, []CircuitRecord{r}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Get(r.Key, nil).View(noon).ThrottledUntil; !got.Equal(noon.Add(15 * time.Minute)) {
+		t.Errorf("throttled until %s, want 15 minutes", got)
+	}
+}
+
+// What changes a circuit between the look at it and the action keeps the action from
+// being done, also when it was no person who changed it.
+func TestPrecondition(t *testing.T) {
+	s := newCircuits()
+	stale := errors.New("stale")
+	at := func(want uint64) Precondition {
+		return func(got uint64) error {
+			if got != want {
+				return stale
+			}
+			return nil
+		}
+	}
+	key := model("u", "a")
+	attempts(s, noon, key, 5, Outcome{Class: ClassServer}) // opens by itself
+	if _, err := s.OpenIf(at(1), noon, key, time.Time{}, "why", "ann"); !errors.Is(err, stale) {
+		t.Errorf("opened on what it was: %v", err)
+	}
+	if got := stateOf(s, noon, key); got != CircuitOpen {
+		t.Errorf("a refused action made it %s", got)
+	}
+	if v, err := s.OpenIf(at(2), noon, key, time.Time{}, "why", "ann"); err != nil || v.Generation != 3 {
+		t.Errorf("opened on what it is: %+v, %v", v, err)
+	}
+	if _, err := s.ResetAllIf(at(2), noon, "u", "", "ann"); !errors.Is(err, stale) {
+		t.Errorf("reset on what it was: %v", err)
+	}
+	if views, err := s.ResetAllIf(at(3), noon, "u", "", "ann"); err != nil || len(views) != 1 || views[0].State != CircuitClosed {
+		t.Errorf("reset on what it is: %+v, %v", views, err)
+	}
+	if _, err := s.ResetAllIf(at(2), noon, "u", "unknown", "ann"); !errors.Is(err, stale) {
+		t.Errorf("reset of a model without a circuit: %v", err)
+	}
 }

@@ -24,6 +24,9 @@ type Plan struct {
 	// the others in the list.
 	drawn uint64
 	more  []uint64
+	// window is what the context window of a candidate must be larger than; 0 if it
+	// does not matter.
+	window int
 }
 
 // Next draws the next candidate, whatever the circuits say: of the lowest priority
@@ -45,7 +48,7 @@ func (p *Plan) pull(now time.Time) (*Candidate, bool) {
 			p.enter(p.group+1, now)
 		}
 		p.left--
-		if c := p.drawNext(); c != p.taken {
+		if c := p.drawNext(); c != p.taken && p.holds(c) {
 			return c, true
 		}
 	}
@@ -64,6 +67,17 @@ func (p *Plan) drawNext() *Candidate {
 	p.weight -= candidates[i].weight
 	return &candidates[i]
 }
+
+// Larger makes the plan pass over the candidates whose context window is not known to
+// be larger than that of c, for which the request is too long. It is false, and
+// nothing changes, if the window of c is not known.
+func (p *Plan) Larger(c *Candidate) bool {
+	p.window = max(p.window, c.Window())
+	return c.Window() > 0
+}
+
+// holds says that a candidate's context window is large enough, as far as is known.
+func (p *Plan) holds(c *Candidate) bool { return p.window == 0 || c.Window() > p.window }
 
 // Again takes leave to ask a candidate once more that this plan has drawn.
 func (p *Plan) Again(c *Candidate, now time.Time) (Admission, bool) {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -57,41 +55,6 @@ func within(t *testing.T, counts map[string]int, tolerance float64, want map[str
 var everyPolicy = []string{
 	`{"policy":"weighted"}`, `{"policy":"round_robin"}`, `{"policy":"weighted_round_robin"}`, `{"policy":"least_conn"}`,
 	`{"policy":"random"}`, `{"policy":"ip_hash"}`, `{"policy":"header_hash","header":"X-Session"}`, `{"policy":"lowest_latency"}`, `{"policy":"first"}`,
-}
-
-// Whatever the policy, a plan holds every source once, by priority, and those
-// that are drained come last.
-func TestEveryPolicyOrdersAllSources(t *testing.T) {
-	random := rand.New(rand.NewPCG(3, 4))
-	for _, policy := range everyPolicy {
-		t.Run(policy, func(t *testing.T) {
-			for range 40 {
-				n := 1 + random.IntN(70)
-				var sources []string
-				rank := map[string]int{}
-				for i := range n {
-					priority, weight := 1+random.IntN(3), random.IntN(4)
-					name := fmt.Sprintf("m%d", i)
-					sources = append(sources, fmt.Sprintf(`{"upstream":"a","model":%q,"priority":%d,"weight":%d}`, name, priority, weight))
-					rank[name] = 2 * priority
-					if weight == 0 {
-						rank[name]++
-					}
-				}
-				s := snapshot(t, "", `"m":{"policy":`+policy+`,"sources":[`+strings.Join(sources, ",")+`]}`)
-				request := chatRequest("m")
-				request.ClientIP = fmt.Sprint("10.0.0.", random.IntN(255))
-				request.Header = http.Header{"X-Session": {fmt.Sprint(random.Uint64())}}
-				names := drawn(t, seeded(), s, request)
-				if unique := slices.Compact(slices.Sorted(slices.Values(names))); len(names) != n || len(unique) != n {
-					t.Fatalf("got %d draws of %d sources, want %d", len(names), len(unique), n)
-				}
-				if !slices.IsSortedFunc(names, func(a, b string) int { return rank[a] - rank[b] }) {
-					t.Fatalf("got %v", names)
-				}
-			}
-		})
-	}
 }
 
 func TestLeastConn(t *testing.T) {

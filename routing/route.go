@@ -70,7 +70,7 @@ func (s *Snapshot) candidate(e *Entry, source *Source, client format.ID, op form
 		Source: source, Upstream: u, Format: f, Model: source.Model, Serves: e,
 		weight: source.weight(), seed: hashText(source.ID()), state: s.state.Source(e.Name, source.ID()),
 	}
-	c.Target = e.target(u, source.Model)
+	c.Target = e.target(u, source)
 	s.connect(&c)
 	switch {
 	case source.Format != "" && !upstream.Serves(source.Format, op):
@@ -109,12 +109,15 @@ func (s *Snapshot) connect(c *Candidate) {
 	}
 }
 
-// target is what encoders must know of an upstream model, with the model's own
-// settings.
-func (e *Entry) target(u *upstream.Upstream, name string) chat.Target {
-	target := u.Target(name)
+// target is what is known of a source's upstream model, with the settings of the
+// model and of the source.
+func (e *Entry) target(u *upstream.Upstream, source *Source) chat.Target {
+	target := u.Target(source.Model)
 	target.ServerTools, _ = e.Model.serverTools() // checked with the model
 	_ = e.Model.override(&target.Can)             // likewise
+	if source.ContextWindow > 0 {
+		target.Can.ContextWindow = source.ContextWindow
+	}
 	return target
 }
 

@@ -3,7 +3,6 @@ package routing
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -166,22 +165,6 @@ func TestOrder(t *testing.T) {
 	}
 	if len(seen) != 4 {
 		t.Errorf("got %d different orders, want 4", len(seen))
-	}
-}
-
-func TestManySourcesNoneTwice(t *testing.T) {
-	for _, n := range []int{1, 63, 64, 65, 128, 200} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			var sources []string
-			for i := range n {
-				sources = append(sources, fmt.Sprintf(`{"upstream":"a","model":"m%d","weight":%d}`, i, i%3))
-			}
-			s, r := snapshot(t, "", `"m":{"sources":[`+strings.Join(sources, ",")+`]}`), seeded()
-			names := drawn(t, r, s, chatRequest("m"))
-			if unique := slices.Compact(slices.Sorted(slices.Values(names))); len(names) != n || len(unique) != n {
-				t.Errorf("got %d draws of %d sources, want %d", len(names), len(unique), n)
-			}
-		})
 	}
 }
 

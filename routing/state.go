@@ -31,13 +31,17 @@ func NewState() *State { return &State{Circuits: NewCircuits()} }
 // of all upstreams as far as they do not set their own; nil stands for the
 // defaults. Upstreams that have become others lose what their circuits found out
 // about the old ones; models and sources that the snapshot does not name are
-// forgotten. Requests that still use any of these are not disturbed.
+// forgotten, circuits only later (see Circuits.Prune). Requests that still use any
+// of these are not disturbed.
 func (s *State) NewSnapshot(upstreams map[string]*upstream.Upstream, models map[string]*Model, policy *upstream.CircuitPolicy) (*Snapshot, error) {
 	snapshot, err := newSnapshot(upstreams, models, s, policy)
 	if err != nil {
 		return nil, err
 	}
 	s.retain(snapshot)
+	if s.Circuits != nil {
+		s.Circuits.name(snapshot.circuitKeys())
+	}
 	return snapshot, nil
 }
 

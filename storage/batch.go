@@ -26,6 +26,9 @@ const (
 	maxKey = 4096
 	// maxValue is the longest value in bytes of JSON.
 	maxValue = 8 << 20
+	// maxBatch is the largest sum of the values of a batch in bytes: with it, a
+	// file of values stays within the room that it was given.
+	maxBatch = 15 << 20
 )
 
 // Batch gathers writes to any tables of a store, which Commit then does
@@ -33,6 +36,7 @@ const (
 // goroutine.
 type Batch struct {
 	writes []write
+	bytes  int   // of all values
 	err    error // the first write that cannot be done
 }
 
@@ -46,6 +50,10 @@ type write struct {
 
 // add appends a write, or remembers why it cannot be done.
 func (b *Batch) add(w write, err error) {
+	b.bytes += len(w.value)
+	if err == nil && b.bytes > maxBatch {
+		err = fmt.Errorf("a batch of %d bytes: %w: at most %d", b.bytes, ErrTooLarge, maxBatch)
+	}
 	if b.err == nil {
 		b.err = err
 	}
@@ -87,7 +95,15 @@ func (s *Store) Commit(b *Batch) (Revision, error) {
 	}
 	e.writing.Lock()
 	defer e.writing.Unlock()
+	if e.settling.again {
+		if err := e.settle(); err != nil {
+			return 0, err
+		}
+	}
 	rev, err := e.commit(b, s.sys.committing)
+	if err := e.settle(); err != nil {
+		s.log.Warn("the store has no room for the next write", zap.Error(err))
+	}
 	if err != nil {
 		return 0, err
 	}

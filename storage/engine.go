@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	badgeroptions "github.com/dgraph-io/badger/v4/options"
@@ -33,11 +34,15 @@ type engine struct {
 	// engine is in use, and so never while close waits.
 	users sync.WaitGroup
 
-	writing sync.Mutex    // one commit at a time; it sets the counts below
+	writing sync.Mutex    // one commit at a time; it sets what follows
 	last    atomic.Uint64 // the revision of the newest commit
 	records atomic.Int64  // in all tables
+	// settling is guarded by writing.
+	settling settling
 
-	maintenance sync.Mutex // held by a backup or by the value log's collection
+	// maintenance is held by a backup, by a merging of tables, and by the value
+	// log's collection.
+	maintenance sync.Mutex
 
 	closing  chan struct{} // closed when close begins
 	verified chan struct{} // closed when verify has ended
@@ -46,14 +51,16 @@ type engine struct {
 // badgerOptions are the options of a small store: about 10 MB of memory
 // instead of 85 MB, and every commit synced. The cache is off because nothing
 // is compressed; blocks are checked when read, as a damaged one would make
-// the database panic in a goroutine of its own.
+// the database panic in a goroutine of its own. Tables are merged by compact
+// alone, and the directory's lock is ours where we can take one.
 func badgerOptions(dir string, schema uint16, log *zap.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithMemTableSize(memTableSize).
 		WithNumMemtables(numMemtables).
-		WithNumCompactors(2).
-		WithNumLevelZeroTables(2).
-		WithNumLevelZeroTablesStall(4).
+		WithNumCompactors(0).
+		WithNumLevelZeroTables(compactAt - 1).
+		WithNumLevelZeroTablesStall(manyTables).
+		WithBypassLockGuard(ownLock).
 		WithValueLogFileSize(valueLogFileSize).
 		WithBlockCacheSize(0).
 		WithCompression(badgeroptions.None).
@@ -109,6 +116,28 @@ func (e *engine) close() (err error) {
 	}
 	return markClean(e.dir)
 }
+
+// abandon waits for the operations under way and leaves the database as if the
+// process had been killed: closing it would write. It may be opened anew, as
+// nothing of it writes any more; its memory and open files stay until the
+// process ends. It fails if the database did not come to rest in time. The
+// engine must be out of use.
+func (e *engine) abandon(limit time.Duration) error {
+	close(e.closing)
+	e.users.Wait()
+	e.maintenance.Lock() // never to be let go
+	e.writing.Lock()
+	defer e.writing.Unlock()
+	clear(e.settling.kept) // nobody reads any more
+	rest, err := e.awaitFlush(limit)
+	if err == nil && !rest {
+		err = errRestless
+	}
+	return errors.Join(err, e.head.close())
+}
+
+// errRestless says that the database still writes tables.
+var errRestless = errors.New("the database is not at rest")
 
 // cleanName is the file that a clean stop leaves in the database's directory.
 const cleanName = "CLEAN"

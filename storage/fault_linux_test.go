@@ -40,14 +40,25 @@ func TestFault70FullDisk(t *testing.T) {
 			"in TestFault70NoSpaceWhileRunningAndAtStart", err)
 		return
 	}
-	startChild(t, "full-disk", t.TempDir(), withDisk).succeed(t)
+	for n := range fillings {
+		startChild(t, "full-disk", t.TempDir(), withDisk, strconv.Itoa(n)).succeed(t)
+	}
 }
 
-// diskSize is that of the small disk: a little more than must be free.
-const diskSize = defaultMinFree + 40<<20
+// fillings is how often the disk is filled, at another moment each time.
+const fillings = 5
 
-// runFullDisk runs a store on a small disk that others fill to the last byte.
-func runFullDisk(dir string, _ []string) error {
+// diskSize is that of the small disk: a little more than must be free and than
+// the store takes at once.
+const diskSize = defaultMinFree + 100<<20
+
+// runFullDisk runs a store on a small disk that others fill to the last byte
+// as fast as they can while the store writes as fast as it can.
+func runFullDisk(dir string, args []string) error {
+	delay, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
 	if err := syscall.Mount("none", dir, "tmpfs", 0, "size="+strconv.Itoa(diskSize)); err != nil {
 		return fmt.Errorf("mounting: %w", err)
 	}
@@ -57,31 +68,37 @@ func runFullDisk(dir string, _ []string) error {
 		return err
 	}
 	notes := NewTable[note](s, "notes")
-	written, err := writeUntilFull(notes)
+	// The later it is filled, the more the store has to write by then.
+	filled := make(chan error, 1)
+	written, err := writeUntilFull(notes, func(n int) {
+		if n == 5*(delay%10)+1 {
+			go func() { filled <- fillDisk(filepath.Join(dir, "ballast")) }()
+		}
+	})
 	if err != nil {
 		return err
 	}
+	if err := <-filled; err != nil {
+		return err
+	}
 	fmt.Println(written, "records of 1 MB fitted before the guard")
-	if err := awaitRest(s); err != nil {
-		return err
-	}
-	if err := fillDisk(filepath.Join(dir, "ballast")); err != nil {
-		return err
-	}
 	if err := checkFull(notes, written); err != nil {
 		return fmt.Errorf("while running: %w", err)
 	}
 	if err := s.Close(); !errors.Is(err, ErrNoSpace) {
 		return fmt.Errorf("closing on a full disk: %w", err)
 	}
-	if s, err = Open(ctx, Options{Dir: filepath.Join(dir, "other")}); err != nil {
-		return err
-	}
-	if _, _, err := NewTable[note](s, "notes").Get("0"); !errors.Is(err, ErrReadOnly) && !errors.Is(err, ErrNoSpace) {
-		return fmt.Errorf("at start on a full disk: %w", err)
-	}
-	if err := s.Close(); err != nil {
-		return err
+	// The same directory, which is free again, and one that was never used.
+	for _, d := range []string{data, filepath.Join(dir, "other")} {
+		if s, err = Open(ctx, Options{Dir: d, LockWait: -1}); err != nil {
+			return err
+		}
+		if _, _, err := NewTable[note](s, "notes").Get("0"); !errors.Is(err, ErrReadOnly) && !errors.Is(err, ErrNoSpace) {
+			return fmt.Errorf("at start on a full disk: %w", err)
+		}
+		if err := s.Close(); err != nil {
+			return err
+		}
 	}
 	// The store has used up the room that it leaves free, so it needs a larger
 	// disk to write again.
@@ -91,32 +108,9 @@ func runFullDisk(dir string, _ []string) error {
 	return checkRoomAgain(data, written)
 }
 
-// awaitRest waits until the database has written its tables. What is free
-// beyond the guard is for this: a disk that others fill faster than the
-// database can end what it has begun is beyond any guard.
-func awaitRest(s *Store) error {
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for range 1000 {
-		logs, err := filepath.Glob(filepath.Join(s.dir, "*.mem"))
-		if err != nil {
-			return err
-		}
-		atRest := len(logs) == 1
-		for _, level := range s.engine.db.Levels() {
-			atRest = atRest && level.Score < 1
-		}
-		if atRest {
-			return nil
-		}
-		<-again.C
-	}
-	return errors.New("the database does not come to rest")
-}
-
-// checkRoomAgain opens the store whose close had to wait for room.
+// checkRoomAgain opens the store that could not be closed.
 func checkRoomAgain(data string, written int) error {
-	s, err := Open(context.Background(), Options{Dir: data, LockWait: time.Minute})
+	s, err := Open(context.Background(), Options{Dir: data, LockWait: -1})
 	if err != nil {
 		return err
 	}
@@ -126,8 +120,8 @@ func checkRoomAgain(data string, written int) error {
 	}
 	notes := NewTable[note](s, "notes")
 	for n := range written {
-		if _, _, err := notes.Get(strconv.Itoa(n)); err != nil {
-			return err
+		if v, _, err := notes.Get(strconv.Itoa(n)); err != nil || v.N != n {
+			return fmt.Errorf("with room again, record %d reads as %d, %w", n, v.N, err)
 		}
 	}
 	if _, err := notes.Put("after", note{}, Any); err != nil {
@@ -136,9 +130,11 @@ func checkRoomAgain(data string, written int) error {
 	return s.Close()
 }
 
-// writeUntilFull writes records until the store refuses, which must be soon.
-func writeUntilFull(notes *Table[note]) (int, error) {
+// writeUntilFull writes records until the store refuses, which must be soon. It
+// tells of each before it writes it.
+func writeUntilFull(notes *Table[note], tell func(n int)) (int, error) {
 	for n := range 2 * diskSize >> 20 {
+		tell(n)
 		_, err := notes.Put(strconv.Itoa(n), note{N: n, Text: strings.Repeat("x", 1_000_000)}, Any)
 		if errors.Is(err, ErrNoSpace) && n > 0 {
 			return n, nil

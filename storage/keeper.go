@@ -57,7 +57,7 @@ func (s *Store) keep(ctx context.Context) {
 }
 
 // tick does what is due at a time: look at the free space, make a backup,
-// collect the value log.
+// merge tables, collect the value log.
 func (s *Store) tick(now time.Time) {
 	e, err := s.use()
 	if err != nil {
@@ -71,7 +71,8 @@ func (s *Store) tick(now time.Time) {
 	if s.backupDue(now, Revision(e.last.Load())) {
 		s.backUp(now)
 	}
-	if s.collectDue(now) {
+	s.compact(e)
+	if s.collectDue(now) && s.roomToSpare(largestFile) {
 		s.collect(e)
 	}
 }
@@ -121,13 +122,21 @@ func (s *Store) collectDue(now time.Time) bool {
 	return true
 }
 
-// collect frees room in the value log, unless a backup is under way.
+// collect frees room in the value log, unless a backup or a commit is under way. It
+// writes what is still needed anew, as commits do.
 func (s *Store) collect(e *engine) {
 	if !e.maintenance.TryLock() {
 		return
 	}
 	defer e.maintenance.Unlock()
+	if !e.writing.TryLock() {
+		return // A slow disk is no place for it.
+	}
+	defer e.writing.Unlock()
 	err := e.collect()
+	if err := e.settle(); err != nil {
+		s.log.Warn("the store has no room for the next write", zap.Error(err))
+	}
 	if err != nil && !errors.Is(err, badger.ErrNoRewrite) && !errors.Is(err, badger.ErrRejected) {
 		s.log.Warn("the value log could not be collected", zap.Error(err))
 	}

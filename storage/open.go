@@ -37,6 +37,11 @@ func (s *Store) open(ctx context.Context, wait bool) error {
 // attach puts an opened database into use and begins to verify it.
 func (s *Store) attach(e *engine) {
 	s.checkHead(e)
+	e.writing.Lock()
+	if err := e.settle(); err != nil {
+		s.log.Warn("the store has no room for the next write", zap.Error(err))
+	}
+	e.writing.Unlock()
 	e.users.Add(1)
 	s.mu.Lock()
 	s.engine = e

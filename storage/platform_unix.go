@@ -31,6 +31,9 @@ func fileLimit() int64 {
 	return int64(min(uint64(limit.Cur), math.MaxInt64)) //nolint:unconvert // signed on some systems
 }
 
+// ownLock says that lockFile keeps other processes away.
+const ownLock = true
+
 // lockFile takes the exclusive lock on path and holds it until the file is
 // closed or the process ends, however that happens. It fails with ErrLocked
 // if another process holds it.

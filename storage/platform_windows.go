@@ -35,6 +35,9 @@ func fileLimit() int64 { return math.MaxInt64 }
 // opened without sharing it.
 const sharingViolation = syscall.Errno(32)
 
+// ownLock says that lockFile keeps other processes away.
+const ownLock = true
+
 // lockFile opens path without sharing it, until the file is closed or the
 // process ends. It fails with ErrLocked if another process has it open.
 func lockFile(path string) (*os.File, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/dustin/go-humanize"
 	"go.uber.org/zap"
 )
 
@@ -87,8 +88,8 @@ func (s *Store) resume() error {
 }
 
 // begin makes a new database from the newest backup that loads, else an empty
-// one. A backup that needs another secret key is not passed over: what is
-// begun without it would be taken for all there was.
+// one. A backup that needs another secret key, or more room than there is, is not
+// passed over: what is begun without it would be taken for all there was.
 func (s *Store) begin() (*engine, error) {
 	all, err := s.Backups()
 	if err != nil {
@@ -106,7 +107,7 @@ func (s *Store) begin() (*engine, error) {
 			s.status.Restored = b.Path
 			s.mu.Unlock()
 			return s.openExisting()
-		case errors.Is(err, ErrWrongSecretKey), errors.Is(err, ErrNoSecretKey), errors.Is(err, ErrVersion):
+		case errors.Is(err, ErrWrongSecretKey), errors.Is(err, ErrNoSecretKey), errors.Is(err, ErrVersion), errors.Is(err, ErrNoSpace):
 			return nil, fmt.Errorf("beginning from %s: %w", b.Path, err)
 		}
 		s.log.Warn("a backup cannot be used", zap.String("backup", b.Path), zap.Error(err))
@@ -135,6 +136,9 @@ func (s *Store) load(path string) (err error) {
 	if err := s.opt.Sealer.knows(b.Keys); err != nil {
 		return err
 	}
+	if !s.roomToLoad(b.Bytes) {
+		return fmt.Errorf("%w: the backup has %s", ErrNoSpace, humanize.IBytes(uint64(b.Bytes)))
+	}
 	if err := os.RemoveAll(s.loadingDir()); err != nil {
 		return err
 	}
@@ -147,6 +151,13 @@ func (s *Store) load(path string) (err error) {
 		err = writeKeys(e.dir, b.Keys)
 	}
 	return errors.Join(err, e.close())
+}
+
+// roomToLoad tells whether a backup of a size can be loaded: the database
+// writes it into a log first, then into tables.
+func (s *Store) roomToLoad(size int64) bool {
+	free, err := s.room()
+	return err == nil && free-s.opt.MinFree >= 2*size
 }
 
 // fill writes a backup's stream into an empty database.

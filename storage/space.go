@@ -56,12 +56,8 @@ func (s *Store) checkFileLimit() error {
 		humanize.IBytes(uint64(max(limit, 0))), humanize.IBytes(largestFile))
 }
 
-// closingBytes is how much closing the database may write: what is in memory
-// goes to tables.
-const closingBytes = 2*numMemtables*memTableSize + largestFile
-
-// roomToClose refuses to close the database where that would kill the
-// process. A store without one can always be closed.
+// roomToClose refuses to close the database where that could kill the process:
+// what is in memory goes to a table. A store without one can always be closed.
 func (s *Store) roomToClose() error {
 	s.mu.Lock()
 	open := s.engine != nil
@@ -69,14 +65,8 @@ func (s *Store) roomToClose() error {
 	if !open {
 		return nil
 	}
-	free, err := s.sys.free(s.opt.Dir)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
-	}
-	if free < min(closingBytes, s.opt.MinFree) {
-		return fmt.Errorf("%w: %s are free in %s", ErrNoSpace, humanize.IBytes(uint64(max(free, 0))), s.opt.Dir)
-	}
-	return s.checkFileLimit()
+	_, err := s.room()
+	return err
 }
 
 // measure updates the room that the database takes.

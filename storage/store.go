@@ -213,9 +213,9 @@ func (s *Store) Reopen(ctx context.Context) error {
 // Close ends the keeper and closes the database, so that the next start finds
 // everything in order. It waits for at most 10 s; a store that takes longer
 // is left as if the process had been killed, which is as safe. On a full disk
-// the database cannot be closed, as that writes: then Close fails with
-// ErrNoSpace at once, and the directory stays locked until there is room or
-// the process ends. Further calls do nothing.
+// the database is left like this as well, since closing it would write: Close
+// then fails with ErrNoSpace, nothing that was acknowledged is lost, and the
+// directory is free for the next. Further calls do nothing.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	already := s.closed
@@ -237,53 +237,51 @@ func (s *Store) Close() error {
 	}
 }
 
-// shut closes the database and lets go of the directory, now or when there is
-// room for it.
+// shut waits for whoever still uses the database, closes it, or abandons it if
+// there is no room to close it, and lets go of the directory.
 func (s *Store) shut() error {
 	<-s.kept
-	if err := s.roomToClose(); err != nil {
-		go s.shutLater()
-		return fmt.Errorf("closing the store: %w", err)
-	}
-	return s.shutNow()
-}
-
-// shutLater waits until there is room and closes the database. It ends then,
-// or with the process.
-func (s *Store) shutLater() {
-	again := time.NewTicker(s.sys.keepEvery)
-	defer again.Stop()
-	for range again.C {
-		if s.roomToClose() != nil {
-			continue
-		}
-		if err := s.shutNow(); err != nil {
-			s.log.Error("the store could not be closed", zap.Error(err))
-		}
-		return
-	}
-}
-
-// shutNow waits for whoever still uses the database and closes it.
-func (s *Store) shutNow() error {
 	s.openMu.Lock()
 	defer s.openMu.Unlock()
-	if err := errors.Join(s.detach(), s.releaseLock()); err != nil {
+	err := s.roomToClose()
+	if err == nil {
+		err = s.detach()
+	} else if left := s.leave(); left != nil {
+		// It may write yet: nobody may use the directory before the process ends.
+		return fmt.Errorf("closing the store: %w; its directory stays locked", errors.Join(err, left))
+	}
+	if err := errors.Join(err, s.releaseLock()); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil
 }
 
+// leave takes the database out of use without closing it. The caller holds
+// openMu.
+func (s *Store) leave() error {
+	e := s.takeEngine()
+	if e == nil {
+		return nil
+	}
+	return e.abandon(s.sys.closeLimit)
+}
+
 // detach takes the database out of use and closes it. The caller holds openMu.
 func (s *Store) detach() error {
-	s.mu.Lock()
-	e := s.engine
-	s.engine = nil
-	s.mu.Unlock()
+	e := s.takeEngine()
 	if e == nil {
 		return nil
 	}
 	return e.close()
+}
+
+// takeEngine takes the database out of use; nil if there is none.
+func (s *Store) takeEngine() *engine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.engine
+	s.engine = nil
+	return e
 }
 
 // Status tells how the store is. It never waits for the disk.

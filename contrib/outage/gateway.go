@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +39,7 @@ type gateway struct {
 	b           *bench
 	dir         string
 	config      string
+	scheme      string // of the site; with https the certificate is of Caddy's own authority
 	site, admin string // host:port
 	client      *http.Client
 	process     *exec.Cmd
@@ -46,7 +49,12 @@ type gateway struct {
 // gateway prepares a process with the given block of the directive. Its data are
 // kept in a folder of that name.
 func (b *bench) gateway(name, block string) (*gateway, error) {
-	g := &gateway{b: b, dir: filepath.Join(b.dir, name), client: &http.Client{
+	return b.caddy(name, "http", "ai_gateway {\n"+block+"\n}")
+}
+
+// caddy prepares a process with a site of the given scheme and directives.
+func (b *bench) caddy(name, scheme, directives string) (*gateway, error) {
+	g := &gateway{b: b, dir: filepath.Join(b.dir, name), scheme: scheme, client: &http.Client{
 		Timeout:   30 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	}}
@@ -63,8 +71,11 @@ func (b *bench) gateway(name, block string) (*gateway, error) {
 			return nil, fmt.Errorf("looking for a free port: %w", err)
 		}
 	}
-	g.config = fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tlog {\n\t\toutput discard\n\t}\n\tai_gateway {\n\t\tdata_dir %s\n\t}\n}\nhttp://%s {\n\tai_gateway {\n%s\n\t}\n}\n",
-		g.admin, filepath.Join(g.dir, "data"), g.site, block)
+	if scheme == "https" {
+		directives += "\ntls internal"
+	}
+	g.config = fmt.Sprintf("{\nadmin %s\npersist_config off\nskip_install_trust\nauto_https disable_redirects\nlog {\noutput discard\n}\nai_gateway {\ndata_dir %s\n}\n}\n%s://%s {\n%s\n}\n",
+		g.admin, filepath.Join(g.dir, "data"), scheme, g.site, directives)
 	return g, nil
 }
 
@@ -87,7 +98,7 @@ func (g *gateway) start() error {
 		_ = g.process.Wait() // An early end shows as refused connections.
 	}()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		// The configuration is in force when both the site and its management answer.
+		// The configuration is in force when both the site and its admin endpoint answer.
 		if g.answers() {
 			return nil
 		}
@@ -107,8 +118,32 @@ func (g *gateway) answers() bool {
 	if err != nil {
 		return false
 	}
-	conn.Close()
+	defer conn.Close()
+	if g.scheme == "https" {
+		// The first certificate is made after the site listens.
+		trust, err := g.trust()
+		if err != nil || tls.Client(conn, trust).HandshakeContext(g.b.ctx) != nil {
+			return false
+		}
+	}
 	return g.call(http.MethodGet, "/ai_gateway/status", "", "application/json", nil) == nil
+}
+
+// trust is what clients of the site need to know of its certificate.
+func (g *gateway) trust() (*tls.Config, error) {
+	root, err := os.ReadFile(filepath.Join(g.dir, "caddy", "pki", "authorities", "local", "root.crt"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificate of Caddy's authority: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(root) {
+		return nil, errors.New("the certificate of Caddy's authority cannot be read")
+	}
+	host, _, err := net.SplitHostPort(g.site)
+	if err != nil {
+		return nil, fmt.Errorf("reading the site's address: %w", err)
+	}
+	return &tls.Config{RootCAs: pool, ServerName: host}, nil
 }
 
 // kill ends the process with SIGKILL and returns when it has ended.
@@ -134,16 +169,23 @@ func (g *gateway) ask(stream bool) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return read(resp, began)
+}
+
+// read reads the whole answer to a request that was sent at the given time. It has
+// a status also if it breaks off.
+func read(resp *http.Response, began time.Time) (answer, error) {
 	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode, retryAfter: resp.Header.Get("Retry-After")}
+	if n, err := strconv.Atoi(resp.Header.Get("X-Gateway-Attempts")); err == nil {
+		a.attempts = n // else it was refused before any
+	}
 	body, err := io.ReadAll(resp.Body)
+	a.body, a.took = string(body), time.Since(began)
 	if err != nil {
-		return answer{}, fmt.Errorf("reading an answer: %w", err)
+		return a, fmt.Errorf("reading an answer: %w", err)
 	}
-	attempts, err := strconv.Atoi(resp.Header.Get("X-Gateway-Attempts"))
-	if err != nil {
-		attempts = 0 // refused before any
-	}
-	return answer{resp.StatusCode, string(body), attempts, resp.Header.Get("Retry-After"), time.Since(began)}, nil
+	return a, nil
 }
 
 // whole says that the answer is a success with its end.
@@ -154,13 +196,18 @@ func (a *answer) whole(stream bool) bool {
 
 // open sends a chat request.
 func (g *gateway) open(stream bool) (*http.Response, error) {
-	body := fmt.Sprintf(`{"model":"m","stream":%t,"messages":[{"role":"user","content":"hi"}]}`, stream)
-	req, err := http.NewRequestWithContext(g.b.ctx, http.MethodPost, "http://"+g.site+"/v1/chat/completions", strings.NewReader(body))
+	return g.post(g.client, "hi", stream)
+}
+
+// post sends a chat request with the given text through a client.
+func (g *gateway) post(client *http.Client, text string, stream bool) (*http.Response, error) {
+	body := fmt.Sprintf(`{"model":"m","stream":%t,"messages":[{"role":"user","content":%q}]}`, stream, text)
+	req, err := http.NewRequestWithContext(g.b.ctx, http.MethodPost, g.scheme+"://"+g.site+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("making a request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	return g.client.Do(req)
+	return client.Do(req)
 }
 
 // call calls the admin endpoint and decodes its answer into out, unless that is nil.

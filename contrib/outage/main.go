@@ -1,11 +1,12 @@
 // Command outage measures what the gateway promises for bad days:
 //
-//	go run ./contrib/outage [-quick]
+//	go run ./contrib/outage [-quick] [-only PART]
 //
 // It builds ./cmd/caddy, runs it as a process of its own with providers that fail on
 // the loopback, and prints a table of what was promised and what was measured. It
 // ends with 1 if a promise is broken. -quick makes each measurement ten times
-// smaller. Everything that it starts and writes is gone when it ends.
+// smaller, -only makes one of them. Everything that it starts and writes is gone when
+// it ends.
 package main
 
 import (
@@ -24,6 +25,7 @@ import (
 
 func main() {
 	quick := flag.Bool("quick", false, "measure a tenth")
+	only := flag.String("only", "", "measure one part: dead, flaky, open, abandoned, reloads or kills")
 	limit := flag.Duration("timeout", 10*time.Minute, "time for the whole run")
 	flag.Parse()
 
@@ -32,7 +34,7 @@ func main() {
 	ctx, cancel := context.WithTimeoutCause(ctx, *limit, errors.New("the time of -timeout is over"))
 	defer cancel()
 
-	kept, err := run(ctx, *quick, os.Stdout)
+	kept, err := run(ctx, *quick, *only, os.Stdout)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
@@ -60,8 +62,9 @@ type bench struct {
 	scale  int // divides the size of each measurement
 }
 
-// run makes all measurements and prints them. It is false if a promise is broken.
-func run(ctx context.Context, quick bool, out io.Writer) (kept bool, err error) {
+// run makes all measurements, or the one that is named, and prints them. It is false if
+// a promise is broken.
+func run(ctx context.Context, quick bool, only string, out io.Writer) (kept bool, err error) {
 	dir, err := os.MkdirTemp("", "ai-gateway-outage-")
 	if err != nil {
 		return false, fmt.Errorf("making a directory: %w", err)
@@ -75,14 +78,28 @@ func run(ctx context.Context, quick bool, out io.Writer) (kept bool, err error) 
 		return false, err
 	}
 	var promises []promise
-	for _, measure := range []func() ([]promise, error){
-		b.deadSource, b.flakySource, b.everythingOpen, b.abandoned, b.reloads, b.kills,
+	for _, part := range []struct {
+		name    string
+		measure func() ([]promise, error)
+	}{
+		{"dead", b.deadSource},
+		{"flaky", b.flakySource},
+		{"open", b.everythingOpen},
+		{"abandoned", b.abandoned},
+		{"reloads", b.reloads},
+		{"kills", b.kills},
 	} {
-		some, err := measure()
+		if only != "" && only != part.name {
+			continue
+		}
+		some, err := part.measure()
 		if err != nil {
 			return false, err
 		}
 		promises = append(promises, some...)
+	}
+	if promises == nil {
+		return false, fmt.Errorf("there is no part %q", only)
 	}
 	return print(out, promises), nil
 }

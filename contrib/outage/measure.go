@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -235,8 +236,7 @@ func (b *bench) abandoned() ([]promise, error) {
 	if err := g.leave(10); err != nil { // what is made once is made
 		return nil, err
 	}
-	time.Sleep(time.Second)
-	before, err := g.goroutines()
+	before, err := g.settled()
 	if err != nil {
 		return nil, err
 	}
@@ -257,6 +257,26 @@ func (b *bench) abandoned() ([]promise, error) {
 		}
 	}
 	return []promise{{fmt.Sprintf("goroutines kept after %d abandoned streams", n), "<= 10", fmt.Sprint(kept), kept <= 10}}, nil
+}
+
+// settled waits until the number of goroutines has stayed the same for half a second,
+// and returns it.
+func (g *gateway) settled() (int, error) {
+	const each, enough = 50 * time.Millisecond, 10
+	last, same := -1, 0
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(each) {
+		now, err := g.goroutines()
+		if err != nil {
+			return 0, err
+		}
+		if now != last {
+			last, same = now, 0
+		}
+		if same++; same == enough {
+			return now, nil
+		}
+	}
+	return 0, errors.New("the number of goroutines does not settle")
 }
 
 // leave opens n streams at once, reads the first line of each, and leaves.

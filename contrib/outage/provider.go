@@ -45,7 +45,7 @@ const (
 
 // steady answers every request.
 func steady(_ int64, w http.ResponseWriter, r *http.Request) {
-	if !streams(r) {
+	if !asks(r, streamed) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, document) // A client that has left needs none.
 		return
@@ -68,8 +68,14 @@ func failing(_ int64, w http.ResponseWriter, r *http.Request) {
 	http.Error(w, `{"error":{"message":"boom"}}`, http.StatusInternalServerError)
 }
 
-// streams says that the request asks for a stream.
-func streams(r *http.Request) bool {
+// What requests may hold: the wish for a stream, and the text that asks for a long one.
+const (
+	streamed = `"stream":true`
+	long     = "long"
+)
+
+// asks reads the request's body and says that it holds a text.
+func asks(r *http.Request, text string) bool {
 	body, err := io.ReadAll(r.Body)
-	return err == nil && len(body) > 0 && bytes.Contains(body, []byte(`"stream":true`))
+	return err == nil && bytes.Contains(body, []byte(text))
 }

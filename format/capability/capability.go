@@ -115,6 +115,10 @@ type Model struct {
 	NoStructuredOutput bool
 	// MaxOutput is the largest number of output tokens; 0 if not known.
 	MaxOutput int
+	// ContextWindow is how many tokens a request may have, with most models together
+	// with its answer; 0 if not known. It is that of the vendor's own service and of
+	// requests without beta headers; who serves open weights decides it himself.
+	ContextWindow int
 	// DeveloperRole: system text is sent with the role "developer".
 	DeveloperRole bool
 	ChatTools     ChatTools

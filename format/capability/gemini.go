@@ -3,7 +3,9 @@ package capability
 // gemini is the table of Google's models. Sources: the model pages and the guides
 // on thinking, thought signatures and function calling of ai.google.dev; the
 // levels of 3 Flash, 3.1 and 3.5 Flash: the "Developer's guide to Gemini 3.5
-// Flash" of docs.cloud.google.com; as of November 2026.
+// Flash" of docs.cloud.google.com; as of November 2026. Context windows: the input
+// token limit of the page of 2.0 Flash, a release note for 3.8, and common knowledge
+// for the others; only for models that write text.
 //
 // A row of a generation stands for all of its models; rows below it name those
 // that differ. Names without a number ("gemini-flash-latest") are the newest
@@ -14,17 +16,24 @@ var gemini = []entry{
 	{"gemini-pro-latest", geminiAlwaysThinks(geminiLevels(Low | Medium | High))},
 
 	{"gemini-1", Model{Thinking: ThinkingNone, MaxOutput: 8192}},
+	{"gemini-1.5-pro", Model{Thinking: ThinkingNone, MaxOutput: 8192, ContextWindow: 2 * geminiWindow}},
+	{"gemini-1.5-flash", Model{Thinking: ThinkingNone, MaxOutput: 8192, ContextWindow: geminiWindow}},
 	{"gemini-2.0", Model{Thinking: ThinkingNone, MaxOutput: 8192}},
+	{"gemini-2.0-flash", Model{Thinking: ThinkingNone, MaxOutput: 8192, ContextWindow: geminiWindow}},
+	{"gemini-2.0-flash-preview-image", Model{Thinking: ThinkingNone, MaxOutput: 8192}},
 
 	{"gemini-2.5", geminiBudget(0, 24576)},
-	{"gemini-2.5-pro", geminiAlwaysThinks(geminiBudget(128, 32768))},
-	{"gemini-2.5-flash-lite", geminiQuiet(geminiBudget(512, 24576))},
+	{"gemini-2.5-flash", geminiBudget(0, 24576).with(window(geminiWindow))},
+	{"gemini-2.5-pro", geminiAlwaysThinks(geminiBudget(128, 32768)).with(window(geminiWindow))},
+	{"gemini-2.5-flash-lite", geminiQuiet(geminiBudget(512, 24576)).with(window(geminiWindow))},
 	// Makes pictures and does not think. How much it can say is not known here.
 	{"gemini-2.5-flash-image", Model{Thinking: ThinkingNone}},
 
 	{"gemini-3", geminiLevels(anyLevel)},
-	{"gemini-3-pro", geminiAlwaysThinks(geminiLevels(Low | High))},
-	{"gemini-3.1-pro", geminiAlwaysThinks(geminiLevels(Low | Medium | High))},
+	{"gemini-3-flash", geminiLevels(anyLevel).with(window(geminiWindow))},
+	{"gemini-3-pro", geminiAlwaysThinks(geminiLevels(Low | High)).with(window(geminiWindow))},
+	{"gemini-3-pro-image", geminiAlwaysThinks(geminiLevels(Low | High))},
+	{"gemini-3.1-pro", geminiAlwaysThinks(geminiLevels(Low | Medium | High)).with(window(geminiWindow))},
 	{"gemini-3.5-pro", geminiAlwaysThinks(geminiLevels(Low | Medium | High))},
 	{"gemini-3.5-flash-lite", geminiFixed(geminiLevels(anyLevel))},
 
@@ -34,6 +43,7 @@ var gemini = []entry{
 	{"gemini-3.7", geminiFixed(geminiLevels(anyLevel))},
 	{"gemini-3.8", geminiFixed(geminiLevels(anyLevel))},
 	{"gemini-3.9", geminiFixed(geminiLevels(anyLevel))},
+	{"gemini-3.8-flash", geminiFixed(geminiLevels(anyLevel)).with(window(geminiWindow))},
 	{"gemini-3.6-pro", geminiFixed(geminiAlwaysThinks(geminiLevels(Low | Medium | High)))},
 	{"gemini-3.7-pro", geminiFixed(geminiAlwaysThinks(geminiLevels(Low | Medium | High)))},
 	{"gemini-3.8-pro", geminiFixed(geminiAlwaysThinks(geminiLevels(Low | Medium | High)))},
@@ -45,6 +55,9 @@ var gemini = []entry{
 
 // anyLevel are all levels that thinkingLevel has.
 const anyLevel = Minimal | Low | Medium | High
+
+// geminiWindow is how many tokens most of the models take.
+const geminiWindow = 1 << 20
 
 // geminiMaxOutput is how many tokens an answer has at most from 2.5 on.
 const geminiMaxOutput = 65536

@@ -37,7 +37,8 @@ var keys = []Key{
 	choiceKey("forced_tool", func(m *Model) *ForcedTool { return &m.ForcedTool },
 		words[ForcedTool]{{"ok", ForcedFree}, {"not_thinking", ForcedNotThinking}, {"refused", ForcedRefused}}),
 	notKey("structured_output", func(m *Model) *bool { return &m.NoStructuredOutput }),
-	{"max_output", "a number of tokens, 0 if not known", setMaxOutput},
+	tokensKey("max_output", func(m *Model) *int { return &m.MaxOutput }),
+	tokensKey("context_window", func(m *Model) *int { return &m.ContextWindow }),
 	flagKey("developer_role", func(m *Model) *bool { return &m.DeveloperRole }),
 	choiceKey("chat_tools", func(m *Model) *ChatTools { return &m.ChatTools },
 		words[ChatTools]{{"ok", ChatToolsFree}, {"effort", ChatToolsEffort}, {"effort_none", ChatToolsEffortNone}, {"refused", ChatToolsRefused}}),
@@ -101,6 +102,17 @@ func notKey(name string, at func(*Model) *bool) Key {
 	return choiceKey(name, at, words[bool]{{"true", false}, {"false", true}})
 }
 
+// tokensKey is a fact that is a number of tokens.
+func tokensKey(name string, at func(*Model) *int) Key {
+	return Key{name, "a number of tokens, 0 if not known", func(m *Model, value string) bool {
+		n, ok := tokens(value)
+		if ok {
+			*at(m) = n
+		}
+		return ok
+	}}
+}
+
 // unknown is the value of a fact that nothing is known of.
 const unknown = "unknown"
 
@@ -123,15 +135,6 @@ func setEfforts(m *Model, value string) bool {
 		m.Efforts = set
 	}
 	return set != 0
-}
-
-// setMaxOutput reads a number of tokens.
-func setMaxOutput(m *Model, value string) bool {
-	n, ok := tokens(value)
-	if ok {
-		m.MaxOutput = n
-	}
-	return ok
 }
 
 // setBudget reads the bounds of a thinking budget.

@@ -69,7 +69,7 @@ func (u *Upstream) InFlight() int { return u.observed.InFlight() }
 // The limits of what can be configured.
 const (
 	defaultRetries = 1
-	maxRetries     = 4
+	maxRetries     = 1 // a source that has failed twice is no better the third time
 	maxConcurrency = 1_000_000
 )
 
@@ -84,7 +84,7 @@ func (u *Upstream) MaxRetries() int {
 // checkNumbers refuses numbers that make no sense.
 func (u *Upstream) checkNumbers() error {
 	if n := u.MaxRetries(); n < 0 || n > maxRetries {
-		return fmt.Errorf("retries: must be a number from 0 to %d", maxRetries)
+		return fmt.Errorf("retries: must be 0 or 1, not %d: no request repeats a source more often", n)
 	}
 	if u.MaxConcurrency < 0 {
 		return errors.New("max_concurrency: must not be negative; 0 is no limit")

@@ -63,7 +63,7 @@ func TestMaxConcurrencyUnderLoad(t *testing.T) {
 }
 
 func TestRetries(t *testing.T) {
-	for config, want := range map[string]int{`{}`: 1, `{"retries":0}`: 0, `{"retries":4}`: 4} {
+	for config, want := range map[string]int{`{}`: 1, `{"retries":0}`: 0, `{"retries":1}`: 1} {
 		if got := mustProvision(t, "openai", config).MaxRetries(); got != want {
 			t.Errorf("%s: got %d, want %d", config, got, want)
 		}
@@ -112,8 +112,8 @@ func TestAdopt(t *testing.T) {
 
 func TestOptionErrors(t *testing.T) {
 	for _, tc := range []struct{ name, option, want string }{
-		{"negative retries", `"retries":-1`, `retries: must be a number from 0 to 4`},
-		{"many retries", `"retries":5`, `retries: must be a number from 0 to 4`},
+		{"negative retries", `"retries":-1`, `retries: must be 0 or 1, not -1`},
+		{"many retries", `"retries":2`, `retries: must be 0 or 1, not 2: no request repeats a source more often`},
 		{"negative concurrency", `"max_concurrency":-1`, `max_concurrency: must not be negative; 0 is no limit`},
 		{"huge concurrency", `"max_concurrency":1000001`, `max_concurrency: must not be over 1000000`},
 		{"circuit", `"circuit":{"error_rate":101}`, `circuit.error_rate: must be between 1 and 100`},

@@ -142,56 +142,6 @@ func TestChoiceOfNone(t *testing.T) {
 	}
 }
 
-// The same conversation has the same key while it is healthy, whatever the seed;
-// the next in its order while it is not; and its own again when it heals. The
-// others are not disturbed.
-func TestChoiceKeepsTheKeyOfAConversation(t *testing.T) {
-	u := poolOf(t, "a:1", "b:1", "c:2")
-	moved := make(map[string]int)
-	for i := range 1000 {
-		conversation := fmt.Sprintf("conversation %d", i)
-		home, _ := u.ChooseCredential(conversation, 0, nil)
-		if again, _ := u.ChooseCredential(conversation, uint64(i), nil); again != home {
-			t.Fatalf("%s moved from %s to %s", conversation, home, again)
-		}
-		withoutA, _ := u.ChooseCredential(conversation, 0, func(id string) bool { return id != "a" })
-		if home != "a" && withoutA != home {
-			t.Errorf("%s moved from %s to %s because of a", conversation, home, withoutA)
-		}
-		if home == "a" {
-			moved[withoutA]++
-		}
-		if back, _ := u.ChooseCredential(conversation, 7, nil); back != home {
-			t.Errorf("%s did not return to %s", conversation, home)
-		}
-	}
-	if moved["b"] < 40 || moved["c"] < 100 || moved["a"] > 0 {
-		t.Errorf("those of a went to %v", moved)
-	}
-}
-
-// A key of the pool that goes takes only its own conversations with it, also over
-// a restart with another order.
-func TestChoiceIsTheSameEverywhere(t *testing.T) {
-	one, other := poolOf(t, "a:1", "b:1", "c:1"), poolOf(t, "c:1", "a:1")
-	for i := range 500 {
-		conversation := fmt.Sprintf("conversation %d", i)
-		before, _ := one.ChooseCredential(conversation, 0, nil)
-		after, _ := other.ChooseCredential(conversation, 0, nil)
-		if before != "b" && before != after {
-			t.Fatalf("%s moved from %s to %s", conversation, before, after)
-		}
-	}
-}
-
-func TestChoiceAsksOnce(t *testing.T) {
-	u, asked := poolOf(t, "a:1", "b:0", "c:3"), make(map[string]int)
-	u.ChooseCredential("x", 0, func(id string) bool { asked[id]++; return true })
-	if asked["a"] != 1 || asked["b"] != 1 || asked["c"] != 1 {
-		t.Errorf("got %v", asked)
-	}
-}
-
 func TestChoiceDoesNotAllocate(t *testing.T) {
 	u, admit := poolOf(t, "a:1", "b:2", "c:0"), func(id string) bool { return id != "a" }
 	if n := testing.AllocsPerRun(100, func() { u.ChooseCredential("conversation", 1, admit) }); n != 0 {

@@ -99,6 +99,10 @@ func defaultHeader(op format.Operation) time.Duration {
 // and the TLS handshake not; 0 for a transport without such a limit.
 func (u *Upstream) ConnectLimit() time.Duration { return u.connect }
 
+// HandshakeLimit is how long the TLS handshake may take; 0 for a transport without
+// such a limit.
+func (u *Upstream) HandshakeLimit() time.Duration { return u.handshake }
+
 // check refuses what cannot be a limit.
 func (t *Timeouts) check() error {
 	for _, limit := range []struct {

@@ -136,7 +136,7 @@ func (u *Upstream) tune(module *reverseproxy.HTTPTransport) error {
 	t := module.Transport
 	t.DialContext = d.dial
 	setDefault(&t.TLSHandshakeTimeout, replaced(defaultTLSHandshake, u.Timeouts.TLSHandshake))
-	u.connect = d.Timeout
+	u.connect, u.handshake = d.Timeout, t.TLSHandshakeTimeout
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = new(tls.Config)
 	}

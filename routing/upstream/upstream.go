@@ -85,8 +85,9 @@ type Upstream struct {
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 
 	// How often one request may ask a source of this upstream again that has just
-	// failed, 0 to 4. A repeat on a new connection, because the old one was closed
-	// while it was idle, does not count. Default: 1.
+	// failed, if no other is left: 0 or 1, for no request repeats a source more often.
+	// A repeat on a new connection, because the old one was closed while it was idle,
+	// does not count. Default: 1.
 	Retries *int `json:"retries,omitempty"`
 
 	// How many requests may be under way at once; further ones go to other sources.
@@ -135,9 +136,9 @@ type Upstream struct {
 	// token, or without a provider.
 	keyHeader   string
 	hasProvider bool
-	// connect is the limit for making a connection; 0 for a transport that has no
-	// such limit.
-	connect time.Duration
+	// connect and handshake are the limits for making a connection and for the TLS
+	// handshake; 0 for a transport that has no such limits.
+	connect, handshake time.Duration
 	// missing says what comes out empty, if anything does.
 	missing string
 }
