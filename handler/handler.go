@@ -121,7 +121,7 @@ type Handler struct {
 	router  routing.Router
 	logger  *zap.Logger
 	exit    *exit           // nil is that of the process
-	over    <-chan struct{} // closed when the config is no longer in force
+	over    <-chan struct{} // closed when the config has not been in force for a while
 }
 
 // Timeouts bound a request over all its attempts.
@@ -157,7 +157,7 @@ func (h *Handler) UnmarshalJSON(raw []byte) error {
 // Provision implements caddy.Provisioner.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.over = ctx.Done()
+	h.watchOver(ctx)
 	if err := h.check(); err != nil {
 		return err
 	}

@@ -1,39 +1,42 @@
 package handler
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
-// TestSuperseded: requests that reach a config that is no longer in force move their
-// clients on; those that reach the one in force, and those that are not the gateway's,
-// leave connections alone.
+// TestSuperseded: requests that reach a config a while after it was in force move their
+// clients on; earlier ones, and those that are not the gateway's, leave connections alone.
 func TestSuperseded(t *testing.T) {
-	over := make(chan struct{})
-	close(over)
-	for _, tc := range []struct {
-		name, path string
-		over       <-chan struct{}
-		want       string
-	}{
-		{"in force", "/v1/responses/x", make(chan struct{}), ""},
-		{"superseded", "/v1/responses/x", over, "close"},
-		{"not ours", "/elsewhere", over, ""},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			h := &Handler{over: tc.over, logger: zap.NewNop()}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		h := &Handler{logger: zap.NewNop()}
+		h.watchOver(ctx)
+		expect := func(when, path, want string) {
+			t.Helper()
+			synctest.Wait()
 			w := httptest.NewRecorder()
 			next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-			if err := h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, tc.path, nil), next); err != nil {
+			if err := h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil), next); err != nil {
 				t.Fatal(err)
 			}
-			if got := w.Header().Get("Connection"); got != tc.want {
-				t.Errorf("Connection is %q, want %q", got, tc.want)
+			if got := w.Header().Get("Connection"); got != want {
+				t.Errorf("%s, %s: Connection is %q, want %q", when, path, got, want)
 			}
-		})
-	}
+		}
+		const ours = "/v1/responses/x"
+		expect("in force", ours, "")
+		end()
+		expect("at the end", ours, "")
+		time.Sleep(settling)
+		expect("a while later", ours, "close")
+		expect("a while later", "/elsewhere", "")
+	})
 }

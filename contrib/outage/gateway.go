@@ -159,6 +159,7 @@ type answer struct {
 	body       string
 	attempts   int
 	retryAfter string
+	turn       string // the configuration that answered, if it tells
 	took       time.Duration
 }
 
@@ -176,7 +177,7 @@ func (g *gateway) ask(stream bool) (answer, error) {
 // a status also if it breaks off.
 func read(resp *http.Response, began time.Time) (answer, error) {
 	defer resp.Body.Close()
-	a := answer{status: resp.StatusCode, retryAfter: resp.Header.Get("Retry-After")}
+	a := answer{status: resp.StatusCode, retryAfter: resp.Header.Get("Retry-After"), turn: resp.Header.Get(turnField)}
 	if n, err := strconv.Atoi(resp.Header.Get("X-Gateway-Attempts")); err == nil {
 		a.attempts = n // else it was refused before any
 	}

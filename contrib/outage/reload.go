@@ -70,7 +70,7 @@ func (b *bench) reloadsUnder(name string, c crowd, n int) (*tally, error) {
 	if !c.plain {
 		site = "ai_gateway {\n" + sources(good.url, good.url, "") + "\n}"
 	}
-	g, err := b.caddy(name, "https", "vars turn 0\n"+site)
+	g, err := b.caddy(name, "https", "header "+turnField+" 0\n"+site)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (g *gateway) reload(n int, loaded *turns, ready func() error) error {
 		if err := ready(); err != nil {
 			return fmt.Errorf("before reload %d: %w", i+1, err)
 		}
-		config := strings.Replace(g.config, "vars turn 0", fmt.Sprintf("vars turn %d", i+1), 1)
+		config := strings.Replace(g.config, turnField+" 0", fmt.Sprintf("%s %d", turnField, i+1), 1)
 		if err := g.call(http.MethodPost, "/load", config, "text/caddyfile", nil); err != nil {
 			return fmt.Errorf("reload %d: %w", i+1, err)
 		}
@@ -124,6 +124,9 @@ func (t *tally) grow(ctx context.Context, requests int, pause time.Duration) err
 	}
 	return nil
 }
+
+// turnField is a header field that tells which configuration answers.
+const turnField = "Config-Turn"
 
 // turns counts reloads, for those who wait for the next. It is safe for concurrent use.
 type turns struct {
