@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/handler"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/storage"
 )
 
 func init() {
@@ -27,10 +28,22 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("ai_gateway", httpcaddyfile.Before, "reverse_proxy")
 }
 
-// definitions are the upstreams and models of one block, and where each stands.
+// globalOptions are the words of the global option, and siteOptions those of the
+// directive.
+var (
+	globalOptions = []string{"data_dir", "secret_key", "manage", "circuit", "upstream", "model", "alias"}
+	siteOptions   = []string{
+		"upstream", "model", "alias", "models", "default_model", "max_attempts", "max_body", "timeout", "heartbeat",
+		"expose_headers", "on_unsupported", "on_all_open", "cors", "count_tokens",
+	}
+)
+
+// definitions are the upstreams, models and aliases of one block, and where each
+// stands.
 type definitions struct {
 	upstreams map[string]*upstream.Upstream
 	models    map[string]*routing.Model
+	aliases   map[string]*routing.Alias
 	places    map[string]caddyfile.Token // by kind and name
 	sources   []sourceToken
 }
@@ -45,6 +58,7 @@ func newDefinitions() *definitions {
 	return &definitions{
 		upstreams: make(map[string]*upstream.Upstream),
 		models:    make(map[string]*routing.Model),
+		aliases:   make(map[string]*routing.Alias),
 		places:    make(map[string]caddyfile.Token),
 	}
 }
@@ -98,9 +112,12 @@ func formatList(ids []format.ID) string {
 //
 //	ai_gateway {
 //		data_dir <folder>               # default: ai_gateway in Caddy's data directory
+//		secret_key <key> [<earlier>...] # seals managed secrets: 32 bytes in base64
+//		manage full|observe             # default full
 //		circuit { … }                   # defaults for all upstreams, see parseCircuit
 //		upstream <name> [<url>] { … }   # see parseUpstream
 //		model <name> { … }              # see parseModel
+//		alias <name> <model>            # see parseAlias
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // the option's name
@@ -119,7 +136,10 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if err := defs.checkSources(nil); err != nil {
 		return nil, err
 	}
-	app.Upstreams, app.Models = defs.upstreams, defs.models
+	if err := defs.checkAliases(new(App)); err != nil {
+		return nil, err
+	}
+	app.Upstreams, app.Models, app.Aliases = defs.upstreams, defs.models, defs.aliases
 	return httpcaddyfile.App{Name: "ai_gateway", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
@@ -132,17 +152,46 @@ func (a *App) parseOption(d *caddyfile.Dispenser, defs *definitions) (err error)
 		}
 		a.DataDir, err = oneArg(d)
 		return err
+	case "secret_key":
+		return a.parseSecretKey(d)
+	case "manage":
+		if a.Manage != "" {
+			return d.Errf("manage stands twice")
+		}
+		a.Manage, err = oneOf(d, manageFull, manageObserve)
+		return err
 	case "circuit":
 		if a.Circuit != nil {
 			return d.Errf("circuit stands twice")
 		}
 		a.Circuit, err = parseCircuit(d)
 		return err
-	case "upstream", "model":
+	case "upstream", "model", "alias":
 		return defs.parse(d)
 	default:
-		return unknown(d, "ai_gateway option", word, "data_dir", "circuit", "upstream", "model")
+		return unknown(d, "ai_gateway option", word, globalOptions...)
 	}
+}
+
+// parseSecretKey parses the key that seals managed secrets, and those that did
+// before. No error repeats a key.
+func (a *App) parseSecretKey(d *caddyfile.Dispenser) error {
+	if a.SecretKey != "" {
+		return d.Errf("secret_key stands twice; put earlier keys behind the new one")
+	}
+	keys := d.RemainingArgs()
+	if len(keys) == 0 {
+		return d.Errf("secret_key needs a key, such as {env.AI_GATEWAY_SECRET_KEY}")
+	}
+	for _, key := range keys {
+		if !strings.Contains(key, "{") {
+			if _, err := storage.NewSealer(key); err != nil {
+				return d.Errf("secret_key: %v", err)
+			}
+		}
+	}
+	a.SecretKey, a.EarlierSecretKeys = keys[0], keys[1:]
+	return nil
 }
 
 // parseDirective parses the handler directive ai_gateway:
@@ -150,6 +199,9 @@ func (a *App) parseOption(d *caddyfile.Dispenser, defs *definitions) (err error)
 //	ai_gateway [<matcher>] {
 //		upstream <name> [<url>] { … }   # see parseUpstream
 //		model <name> { … }              # see parseModel
+//		alias <name> <model>            # see parseAlias
+//		models <name>...                # the only names that are served; * is any text
+//		default_model <name>            # for requests that name none, or auto
 //		max_attempts <number>           # 1 to 5, default 3
 //		max_body <size>                 # default 32MiB
 //		timeout total <duration>        # default 10m
@@ -166,9 +218,13 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 		return nil, h.ArgErr()
 	}
 	hd, defs := new(handler.Handler), newDefinitions()
+	var named caddyfile.Token // the last option that names models
 	for h.NextBlock(0) {
 		word := h.Val()
-		if word == "upstream" || word == "model" {
+		if word == "models" || word == "default_model" {
+			named = h.Token()
+		}
+		if word == "upstream" || word == "model" || word == "alias" {
 			if err := defs.parse(h.Dispenser); err != nil {
 				return nil, err
 			}
@@ -178,10 +234,13 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 			return nil, err
 		}
 	}
+	if err := hd.CheckModels(); err != nil {
+		return nil, errAt(named, "%v", err)
+	}
 	if err := joinSite(h, defs); err != nil {
 		return nil, err
 	}
-	hd.Upstreams, hd.Models = defs.upstreams, defs.models
+	hd.Upstreams, hd.Models, hd.Aliases = defs.upstreams, defs.models, defs.aliases
 	return hd, nil
 }
 
@@ -189,6 +248,16 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 // name.
 func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string) (err error) {
 	switch word {
+	case "models":
+		names := d.RemainingArgs()
+		if len(names) == 0 {
+			return d.Errf("models needs at least one name; the block model <name> { … } defines one")
+		}
+		hd.AllowModels = append(hd.AllowModels, names...)
+		return nil
+	case "default_model":
+		hd.DefaultModel, err = oneArg(d)
+		return err
 	case "max_attempts":
 		n, err := intArg(d, 1, 5)
 		hd.MaxAttempts = n
@@ -242,8 +311,7 @@ func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string
 		hd.CountTokens, err = oneOf(d, "forward", "estimate", "off")
 		return err
 	default:
-		return unknown(d, "ai_gateway option", word, "upstream", "model",
-			"max_attempts", "max_body", "timeout", "heartbeat", "expose_headers", "on_unsupported", "on_all_open", "cors", "count_tokens")
+		return unknown(d, "ai_gateway option", word, siteOptions...)
 	}
 }
 
@@ -270,7 +338,15 @@ func joinSite(h httpcaddyfile.Helper, defs *definitions) error {
 			return errAt(defs.places["model "+name], "model %q is defined twice: in the global option ai_gateway and in this site", name)
 		}
 	}
+	for name := range defs.aliases {
+		if global.Aliases[name] != nil {
+			return errAt(defs.places["alias "+name], "alias %q is defined twice: in the global option ai_gateway and in this site", name)
+		}
+	}
 	if err := defs.checkSources(global.Upstreams); err != nil {
+		return err
+	}
+	if err := defs.checkAliases(&global); err != nil {
 		return err
 	}
 	seen, _ := h.State[stateKey].(map[string]caddyfile.Token)
@@ -288,7 +364,7 @@ func joinSite(h httpcaddyfile.Helper, defs *definitions) error {
 	return nil
 }
 
-// parse parses an upstream or a model; the cursor is on that word.
+// parse parses an upstream, a model or an alias; the cursor is on that word.
 func (d *definitions) parse(disp *caddyfile.Dispenser) error {
 	kind, at := disp.Val(), disp.Token()
 	if !disp.NextArg() {
@@ -298,10 +374,14 @@ func (d *definitions) parse(disp *caddyfile.Dispenser) error {
 	if err := d.claim(kind, name, at); err != nil {
 		return err
 	}
-	if kind == "model" {
+	switch kind {
+	case "model":
 		return d.parseModel(disp, name)
+	case "alias":
+		return d.parseAlias(disp, name)
+	default:
+		return d.parseUpstream(disp, name)
 	}
-	return d.parseUpstream(disp, name)
 }
 
 // oneArg returns the option's only argument.

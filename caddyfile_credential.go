@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -18,7 +19,7 @@ const credentialNamespace = "ai_gateway.credentials."
 
 // credentialLine is one credential of an upstream's block.
 type credentialLine struct {
-	// raw is its module, or value is a key whose kind the preset decides.
+	// raw is its module, or value is a key whose kind the preset or the formats decide.
 	raw   json.RawMessage
 	value string
 	// id and weight end the line; they are optional.
@@ -97,7 +98,8 @@ func (p *upstreamParser) endOf(tokens caddyfile.Segment) ([]caddyfile.Token, err
 // fewestTokens is how many tokens a credential of a kind has at least, its kind
 // included: a header may be called id.
 func fewestTokens(kind string) int {
-	if kind == "header" {
+	switch kind {
+	case "header", "query", "body":
 		return 3
 	}
 	if _, err := caddy.GetModule(credentialNamespace + kind); err == nil {
@@ -127,11 +129,11 @@ func (p *upstreamParser) common(word, value string) (known bool, err error) {
 	}
 }
 
-// json makes the credential's JSON for an upstream of a preset.
-func (c *credentialLine) json(preset string) (json.RawMessage, error) {
+// json makes the credential's JSON for an upstream of a preset, or else of formats.
+func (c *credentialLine) json(preset string, formats ...format.ID) (json.RawMessage, error) {
 	raw := c.raw
 	if raw == nil {
-		raw = upstream.PresetCredential(preset, c.value)
+		raw = upstream.PresetCredential(preset, c.value, formats...)
 	}
 	if c.id == "" && c.weight == nil {
 		return raw, nil

@@ -1,6 +1,7 @@
 package aigateway
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -8,16 +9,32 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/capability"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
+)
+
+// modelOptions are the words of a model's block, and sourceOptions those of a
+// source's line.
+var (
+	modelOptions = []string{
+		"display_name", "description", "vendor", "access", "order", "operation", "source",
+		"policy", "mode", "active", "sticky", "retry_on_empty", "on_unsupported", "native_tools", "capability", "disabled", "json",
+	}
+	sourceOptions = []string{"format", "priority", "weight", "context_window", "header", "force_stream", "disabled"}
 )
 
 // parseModel parses a model; the cursor is on its name:
 //
 //	model <name> {
 //		display_name <text>
+//		description  <text>
 //		vendor       <name>
-//		source       <upstream> <upstream model> [format <format>] [priority <n>] [weight <n>] [context_window <tokens>] [force_stream] [disabled]
+//		access       public|internal    # default public; internal: only sites that name it
+//		order        <number>           # in lists, default 0
+//		operation    <operation>...     # what it may be asked for, default all
+//		source       <upstream> <upstream model> [format <format>] [priority <n>] [weight <n>] [context_window <tokens>] [header <name> <value>] [force_stream] [disabled]
 //		policy       <name> [<value>]   # default weighted; see routing.Policies
 //		mode         balanced|pinned    # default balanced
 //		active       <source>           # the source of a pinned model: <upstream>:<upstream model>[:<format>]
@@ -27,6 +44,7 @@ import (
 //		native_tools <tool>...          # server tools that may be used across formats
 //		capability   <key> <value>...   # what the upstream models can do
 //		disabled
+//		json         <field> <value>    # what has no word; see definedFields.byJSON
 //	}
 func (d *definitions) parseModel(disp *caddyfile.Dispenser, name string) error {
 	if disp.NextArg() {
@@ -34,12 +52,24 @@ func (d *definitions) parseModel(disp *caddyfile.Dispenser, name string) error {
 	}
 	m := new(routing.Model)
 	places := make(map[string]caddyfile.Token)
+	var fields definedFields
 	for nesting := disp.Nesting(); disp.NextBlock(nesting); {
 		word, at := disp.Val(), disp.Token()
 		if first, ok := places[word]; ok && onceOnly(word) {
 			return errAt(at, "%s stands twice in model %q: first at %s:%d", word, name, first.File, first.Line)
 		}
+		if word == "json" {
+			field, err := d.modelJSON(disp, &fields, m)
+			if err != nil {
+				return err
+			}
+			places[field] = at
+			continue
+		}
 		places[word] = at
+		if err := fields.byWord(disp, modelField(word)); err != nil {
+			return err
+		}
 		if err := d.modelOption(disp, m); err != nil {
 			return err
 		}
@@ -54,11 +84,41 @@ func (d *definitions) parseModel(disp *caddyfile.Dispenser, name string) error {
 	return nil
 }
 
+// modelField is the JSON field that an option of a model sets.
+func modelField(word string) string {
+	switch word {
+	case "source", "operation":
+		return word + "s"
+	case "sticky":
+		return "sticky_header"
+	default:
+		return word
+	}
+}
+
+// modelJSON parses an option json of a model and returns the field that it sets.
+func (d *definitions) modelJSON(disp *caddyfile.Dispenser, fields *definedFields, m *routing.Model) (string, error) {
+	at := disp.Token()
+	field, err := fields.byJSON(disp, m)
+	if err != nil {
+		return "", err
+	}
+	if err := m.CheckAlone(); err != nil {
+		return "", disp.Errf("%v", err)
+	}
+	if field == "sources" {
+		for _, s := range m.Sources {
+			d.sources = append(d.sources, sourceToken{s, at})
+		}
+	}
+	return field, nil
+}
+
 // onceOnly says that an option of a model may stand only once, for a second one
 // would silently replace the first.
 func onceOnly(word string) bool {
 	switch word {
-	case "policy", "mode", "active", "sticky":
+	case "policy", "mode", "active", "sticky", "description", "access", "order":
 		return true
 	default:
 		return false
@@ -87,8 +147,16 @@ func (d *definitions) modelOption(disp *caddyfile.Dispenser, m *routing.Model) (
 	switch word := disp.Val(); word {
 	case "display_name":
 		m.DisplayName, err = oneArg(disp)
+	case "description":
+		m.Description, err = oneArg(disp)
 	case "vendor":
 		m.Vendor, err = oneArg(disp)
+	case "access":
+		m.Access, err = oneOf(disp, routing.AccessPublic, routing.AccessInternal)
+	case "order":
+		m.Order, err = intArg(disp, -maxOrder, maxOrder)
+	case "operation":
+		err = parseOperation(disp, m)
 	case "disabled":
 		m.Disabled = true
 		err = noArgs(disp)
@@ -117,8 +185,7 @@ func (d *definitions) modelOption(disp *caddyfile.Dispenser, m *routing.Model) (
 		}
 		m.Sources = append(m.Sources, s)
 	default:
-		err = unknown(disp, "model option", word, "display_name", "vendor", "source",
-			"policy", "mode", "active", "sticky", "retry_on_empty", "on_unsupported", "native_tools", "capability", "disabled")
+		err = unknown(disp, "model option", word, modelOptions...)
 	}
 	return err
 }
@@ -159,6 +226,30 @@ func parseSticky(disp *caddyfile.Dispenser, m *routing.Model) error {
 		return disp.Errf("%q is no name of a header", args[1])
 	}
 	m.StickyHeader = args[1]
+	return nil
+}
+
+// maxOrder bounds the places in lists, in both directions.
+const maxOrder = 1_000_000
+
+// parseOperation parses what a model may be asked for. Names may have hyphens for
+// underscores.
+func parseOperation(disp *caddyfile.Dispenser, m *routing.Model) error {
+	words := disp.RemainingArgs()
+	if len(words) == 0 {
+		return disp.Errf("operation needs at least one of %s", strings.Join(routing.Operations(), ", "))
+	}
+	for _, word := range words {
+		name := strings.ReplaceAll(word, "-", "_")
+		if !slices.Contains(routing.Operations(), name) {
+			return unknown(disp, "operation", word, routing.Operations()...)
+		}
+		op := format.Operation(name)
+		if slices.Contains(m.Operations, op) {
+			return disp.Errf("operation %s stands twice in this model", name)
+		}
+		m.Operations = append(m.Operations, op)
+	}
 	return nil
 }
 
@@ -221,6 +312,12 @@ func (d *definitions) parseSource(disp *caddyfile.Dispenser) (routing.Source, er
 			s.ForceStream = true
 			continue
 		}
+		if word == "header" {
+			if err := sourceHeader(disp, &s); err != nil {
+				return s, err
+			}
+			continue
+		}
 		if !disp.NextArg() {
 			return s, disp.Errf("%s of a source needs a value", word)
 		}
@@ -230,6 +327,22 @@ func (d *definitions) parseSource(disp *caddyfile.Dispenser) (routing.Source, er
 	}
 	d.sources = append(d.sources, sourceToken{s, at})
 	return s, nil
+}
+
+// sourceHeader parses a header of a source; it may stand several times.
+func sourceHeader(disp *caddyfile.Dispenser, s *routing.Source) error {
+	var name, value string
+	if !disp.Args(&name, &value) {
+		return disp.Errf("header of a source takes a name and a value")
+	}
+	if s.Headers == nil {
+		s.Headers = make(http.Header)
+	}
+	s.Headers.Add(name, value)
+	if _, err := upstream.PlainHeaders("header", s.Headers); err != nil {
+		return disp.Errf("%v", err)
+	}
+	return nil
 }
 
 // sourceOption sets one option of a source.
@@ -252,6 +365,6 @@ func sourceOption(disp *caddyfile.Dispenser, s *routing.Source, word, value stri
 		s.ContextWindow = n
 		return err
 	default:
-		return unknown(disp, "source option", word, "format", "priority", "weight", "context_window", "force_stream", "disabled")
+		return unknown(disp, "source option", word, sourceOptions...)
 	}
 }

@@ -19,8 +19,11 @@ import (
 var upstreamOptions = []string{
 	"provider", "formats", "format_url", "format_path", "credential", "allow_override",
 	"header", "timeout", "retries", "max_concurrency", "transport", "allow_addresses",
-	"health", "circuit", "quirks", "disabled",
+	"health", "circuit", "quirks", "sync", "expose", "tags", "disabled", "json",
 }
+
+// transportNamespace is where the transports of Caddy's reverse proxy are registered.
+const transportNamespace = "http.reverse_proxy.transport."
 
 // parseUpstream parses an upstream; the cursor is on its name:
 //
@@ -40,15 +43,23 @@ var upstreamOptions = []string{
 //		health      { … }                     # see parseHealth
 //		circuit     off | { … }               # see parseCircuit
 //		quirks      <quirk>...                # ways in which it differs from its formats
+//		sync        every <duration>          # asks for the service's models, default: never
+//		expose                                # clients may name the catalogue's models
+//		tags        <tag>...                  # words to find the upstream by
 //		disabled
+//		json        <field> <value>           # what has no word; see definedFields.byJSON
 //	}
 //
-// A credential without a kind is of the kind the preset uses. Several share the
-// requests by weight.
+// A credential without a kind is of the kind the preset uses, or without a preset the
+// first of the formats: header X-Api-Key for anthropic_messages, X-Goog-Api-Key for
+// gemini and gemini_embeddings, else bearer. Several share the requests by weight.
 func (d *definitions) parseUpstream(disp *caddyfile.Dispenser, name string) error {
 	p := &upstreamParser{Dispenser: disp, u: new(upstream.Upstream), places: map[string]caddyfile.Token{"base_url": disp.Token()}}
 	if disp.NextArg() {
 		p.u.BaseURL = disp.Val()
+		if err := p.fields.byWord(disp, "base_url"); err != nil {
+			return err
+		}
 	}
 	if disp.NextArg() {
 		return disp.Errf("upstream takes a name and a URL; %q is one value too many", disp.Val())
@@ -69,19 +80,31 @@ func (d *definitions) parseUpstream(disp *caddyfile.Dispenser, name string) erro
 type upstreamParser struct {
 	*caddyfile.Dispenser
 	u *upstream.Upstream
-	// credentials are what the credentials are made from when the preset is known.
+	// credentials are what the credentials are made from when the preset and the
+	// formats are known.
 	credentials []credentialLine
 	seen        map[string]bool
+	fields      definedFields
 	// places are where the fields of the JSON stand.
 	places map[string]caddyfile.Token
 }
 
 // option parses one option; the cursor is on its name.
 func (p *upstreamParser) option(word string) error {
+	if word == "json" {
+		at := p.Token()
+		field, err := p.fields.byJSON(p.Dispenser, p.u)
+		p.places[field] = at
+		return err
+	}
 	if err := p.once(word); err != nil {
 		return err
 	}
-	p.places[p.field(word)] = p.Token()
+	path := p.field(word)
+	if err := p.fields.byWord(p.Dispenser, topField(path)); err != nil {
+		return err
+	}
+	p.places[path] = p.Token()
 	switch word {
 	case "provider":
 		text, err := oneArg(p.Dispenser)
@@ -120,6 +143,13 @@ func (p *upstreamParser) option(word string) error {
 		return err
 	case "quirks":
 		return p.quirks()
+	case "sync":
+		return p.sync()
+	case "expose":
+		p.u.Expose = true
+		return noArgs(p.Dispenser)
+	case "tags":
+		return p.tags()
 	case "disabled":
 		p.u.Disabled = true
 		return noArgs(p.Dispenser)
@@ -139,8 +169,17 @@ func (p *upstreamParser) field(word string) string {
 			p.Prev()
 			return word + "s." + name
 		}
+		return word + "s"
 	}
 	return word
+}
+
+// topField is the field of the definition that a path begins with.
+func topField(path string) string {
+	if end := strings.IndexAny(path, ".["); end >= 0 {
+		return path[:end]
+	}
+	return path
 }
 
 // failed makes an error of one that begins with the path of a field, and names
@@ -289,7 +328,7 @@ func (p *upstreamParser) transport() error {
 	if !p.NextArg() {
 		return p.Errf("transport needs the name of a transport module, such as http")
 	}
-	raw, err := p.guest("transport", "http.reverse_proxy.transport.", "protocol")
+	raw, err := p.guest("transport", transportNamespace, "protocol")
 	p.u.TransportRaw = raw
 	return err
 }
@@ -309,6 +348,26 @@ func (p *upstreamParser) quirks() error {
 	return nil
 }
 
+// sync parses how often the models are asked for.
+func (p *upstreamParser) sync() error {
+	args := p.RemainingArgs()
+	if len(args) != 2 || args[0] != "every" {
+		return p.Errf("sync takes the word every and a duration, such as: sync every 6h")
+	}
+	every, err := duration(p.Dispenser, args[1])
+	p.u.Sync = every
+	return err
+}
+
+// tags parses the words to find the upstream by.
+func (p *upstreamParser) tags() error {
+	p.u.Tags = p.RemainingArgs()
+	if len(p.u.Tags) == 0 {
+		return p.Errf("tags needs at least one tag")
+	}
+	return nil
+}
+
 // finish settles what depends on the whole block and checks it.
 func (p *upstreamParser) finish(name string) error {
 	preset := p.u.Provider
@@ -319,7 +378,7 @@ func (p *upstreamParser) finish(name string) error {
 		return unknown(p.Dispenser, "provider", p.u.Provider, upstream.Providers()...)
 	}
 	for i := range p.credentials {
-		raw, err := p.credentials[i].json(preset)
+		raw, err := p.credentials[i].json(preset, p.u.Formats...)
 		if err != nil {
 			return p.Errf("upstream %q: reading a credential: %v", name, err)
 		}

@@ -95,7 +95,7 @@ func TestFault69KilledInAManualOpen(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			dir := t.TempDir()
 			killAt(t, dir, step)
-			s, err := newShared(dir)
+			s, err := newShared(dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

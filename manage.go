@@ -3,6 +3,7 @@ package aigateway
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/admin"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/catalogue"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/storage"
 )
 
@@ -43,7 +47,7 @@ func unknownUpstream(name string) error {
 func (a *App) Status() admin.Status {
 	now := time.Now()
 	status := admin.Status{Version: version(), Time: now.UTC(), Configured: a.configured.UTC()}
-	snapshot, err := a.snapshot()
+	snapshot, err := a.Snapshot()
 	if err != nil { // it could not start with it
 		status.Store = admin.StoreStatus{State: admin.StoreOff, Reason: err.Error()}
 		return status
@@ -51,7 +55,7 @@ func (a *App) Status() admin.Status {
 	status.Started = a.shared.started.UTC()
 	status.UptimeSeconds = int64(now.Sub(a.shared.started).Seconds())
 	status.Store = a.storeStatus()
-	status.Upstreams, status.Models = admin.Survey(snapshot, a.Models, a.shared.routing.Circuits.All(now))
+	status.Upstreams, status.Models = admin.Survey(snapshot, a.shared.routing.Circuits.All(now))
 	return status
 }
 
@@ -66,7 +70,7 @@ func (a *App) storeStatus() admin.StoreStatus {
 
 // Circuits implements admin.Gateway.
 func (a *App) Circuits(name string) ([]routing.CircuitView, error) {
-	snapshot, err := a.snapshot()
+	snapshot, err := a.Snapshot()
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +116,7 @@ func withRoom(err error) error {
 // knows says whether there is such an upstream, with a source for that model of
 // its own if the model is not empty.
 func (a *App) knows(name, model string) error {
-	snapshot, err := a.snapshot()
+	snapshot, err := a.Snapshot()
 	if err != nil {
 		return err
 	}
@@ -123,17 +127,55 @@ func (a *App) knows(name, model string) error {
 		return nil
 	}
 	uses := func(s routing.Source) bool { return s.Upstream == name && s.Model == model }
-	for _, m := range a.Models {
-		if slices.ContainsFunc(m.Sources, uses) {
+	for _, e := range snapshot.Entries() {
+		if slices.ContainsFunc(e.Model.Sources, uses) {
+			return nil
+		}
+	}
+	if c, ok := a.shared.catalogues.Get(name); ok {
+		if _, listed := c.Entry(model); listed {
 			return nil
 		}
 	}
 	return &admin.Error{Status: http.StatusNotFound, Code: "unknown_upstream_model", Message: fmt.Sprintf("no source uses the model %q of upstream %q", model, name), Field: "upstream_model"}
 }
 
+// View implements admin.Gateway.
+func (a *App) View() (*registry.View, error) {
+	r, err := a.registry()
+	if err != nil {
+		return nil, err
+	}
+	return r.View(), nil
+}
+
+// Change implements admin.Gateway.
+func (a *App) Change(ops []registry.Op, o registry.ChangeOptions) (registry.Outcome, error) {
+	r, err := a.registry()
+	if err != nil {
+		return registry.Outcome{}, err
+	}
+	return r.Change(ops, o)
+}
+
+// Events implements admin.Gateway.
+func (a *App) Events() *admin.Events { return a.shared.events }
+
+// Catalogues implements admin.Gateway.
+func (a *App) Catalogues() *catalogue.Syncer { return a.shared.catalogues }
+
+// Unsaved implements admin.Gateway.
+func (a *App) Unsaved(name string, spec json.RawMessage) (*upstream.Upstream, func(), error) {
+	r, err := a.registry()
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.Unsaved(name, spec)
+}
+
 // Explain implements admin.Gateway.
 func (a *App) Explain(_ context.Context, q admin.Question) (routing.Explanation, error) {
-	snapshot, err := a.snapshot()
+	snapshot, err := a.Snapshot()
 	if err != nil {
 		return routing.Explanation{}, err
 	}

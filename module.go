@@ -8,13 +8,8 @@
 package aigateway
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +23,9 @@ import (
 	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai"    // OpenAI Chat Completions and Responses
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/handler"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/storage"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -41,6 +38,19 @@ type App struct {
 	// ai_gateway in Caddy's data directory.
 	DataDir string `json:"data_dir,omitempty"`
 
+	// SecretKey seals the secrets of managed upstreams in the store: 32 random bytes
+	// in base64, as a rule a placeholder such as {env.AI_GATEWAY_SECRET_KEY}. Without
+	// it no secret can be stored. Default: none.
+	SecretKey string `json:"secret_key,omitempty"`
+
+	// EarlierSecretKeys are keys that secrets in the store may still be sealed with.
+	// They are sealed anew with the secret key when the gateway starts. Default: none.
+	EarlierSecretKeys []string `json:"earlier_secret_keys,omitempty"`
+
+	// Manage is full, or observe, which makes the config the only source of
+	// definitions: managed ones are kept, but neither used nor changed. Default: full.
+	Manage string `json:"manage,omitempty"`
+
 	// Circuit holds the defaults for the circuits of all upstreams. Default: see its
 	// fields.
 	Circuit *upstream.CircuitPolicy `json:"circuit,omitempty"`
@@ -52,27 +62,30 @@ type App struct {
 	// Models by the name clients ask for.
 	Models map[string]*routing.Model `json:"models,omitempty"`
 
+	// Aliases are further names of models, or patterns of names.
+	Aliases map[string]*routing.Alias `json:"aliases,omitempty"`
+
 	ctx        caddy.Context
 	logger     *zap.Logger
 	configured time.Time
+	sealer     *storage.Sealer // nil: no secret key
 
 	// mu guards the definitions, which sites add to while a config is loaded.
 	mu       sync.Mutex
-	places   map[string]place
+	places   map[registry.ID]place
 	ready    []*upstream.Upstream // provisioned, to be cleaned up
-	snapshot func() (*routing.Snapshot, error)
+	registry func() (*registry.Registry, error)
 	dir      string  // of shared
 	shared   *shared // nil until somebody needs it
 
-	stop     context.CancelFunc // ends the checks
-	checkers sync.WaitGroup
+	background background
 }
 
-// place is where a name was declared, and what was declared.
-type place struct {
-	where      string
-	definition []byte
-}
+// The values of App.Manage.
+const (
+	manageFull    = "full"
+	manageObserve = "observe"
+)
 
 // CaddyModule implements caddy.Module.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -93,86 +106,81 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
 	a.configured = time.Now()
-	a.places = make(map[string]place)
-	a.snapshot = sync.OnceValues(a.build)
+	a.places = make(map[registry.ID]place)
+	a.registry = sync.OnceValues(a.build)
 	if err := a.Circuit.Validate(); err != nil {
 		return fmt.Errorf("circuit.%w", err)
 	}
-	upstreams, models := a.Upstreams, a.Models
+	switch a.Manage {
+	case "", manageFull, manageObserve:
+	default:
+		return fmt.Errorf("manage: must be full or observe, not %q", a.Manage)
+	}
+	if err := a.readSecretKeys(); err != nil {
+		return err
+	}
+	own := routing.Definitions{Upstreams: a.Upstreams, Models: a.Models, Aliases: a.Aliases}
 	a.Upstreams, a.Models = make(map[string]*upstream.Upstream), make(map[string]*routing.Model)
-	return a.Declare("the app's config (apps/ai_gateway)", upstreams, models)
+	a.Aliases = make(map[string]*routing.Alias)
+	return a.Declare(appPlace, own)
 }
 
-// Declare implements handler.Gateway. The same definition of a name may come
-// from several handlers, because a site with several addresses has several; two
-// different ones are an error that names both places.
-func (a *App) Declare(where string, upstreams map[string]*upstream.Upstream, models map[string]*routing.Model) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(upstreams)) {
-		u := upstreams[name]
-		known, err := a.claim("upstream", name, where, u)
+// readSecretKeys makes the sealer. A key that comes out empty is none: what needs
+// one says so.
+func (a *App) readSecretKeys() error {
+	repl := caddy.NewReplacer()
+	key := repl.ReplaceAll(a.SecretKey, "")
+	var earlier []string
+	for _, raw := range a.EarlierSecretKeys {
+		if text := repl.ReplaceAll(raw, ""); text != "" {
+			earlier = append(earlier, text)
+		}
+	}
+	switch {
+	case key == "" && len(earlier) > 0:
+		return errors.New("secret_key: required beside earlier_secret_keys")
+	case key == "" && a.SecretKey != "":
+		a.logger.Warn("secret_key comes out empty: secrets of managed upstreams cannot be stored or read")
+	case key == "":
+	default:
+		sealer, err := storage.NewSealer(key, earlier...)
 		if err != nil {
-			return err
+			return fmt.Errorf("secret_key: %w", err)
 		}
-		if known {
-			continue
-		}
-		a.ready = append(a.ready, u)
-		if err := u.Provision(a.ctx, name); err != nil {
-			return fmt.Errorf("upstreams.%s.%w", name, err)
-		}
-		a.Upstreams[name] = u
+		a.sealer = sealer
 	}
-	for _, name := range slices.Sorted(maps.Keys(models)) {
-		known, err := a.claim("model", name, where, models[name])
-		if err != nil {
-			return err
-		}
-		if known {
-			continue
-		}
-		if models[name] != nil { // null is refused with the snapshot
-			if err := models[name].Provision(a.ctx); err != nil {
-				return fmt.Errorf("models.%s.%w", name, err)
-			}
-		}
-		a.Models[name] = models[name]
-	}
-	_, err := routing.NewSnapshot(a.Upstreams, a.Models)
-	return err
-}
-
-// claim notes that a name is declared. known says that the same definition was
-// there already.
-func (a *App) claim(kind, name, where string, definition any) (known bool, err error) {
-	text, err := json.Marshal(definition)
-	if err != nil {
-		return false, fmt.Errorf("reading the definition of %s %q: %w", kind, name, err)
-	}
-	key := kind + " " + name
-	if first, ok := a.places[key]; ok {
-		if bytes.Equal(first.definition, text) && first.where == where {
-			return true, nil
-		}
-		return false, fmt.Errorf("%s %q is defined twice: in %s and in %s", kind, name, first.where, where)
-	}
-	a.places[key] = place{where, text}
-	return false, nil
+	return nil
 }
 
 // Start implements caddy.App.
 func (a *App) Start() error {
-	snapshot, err := a.snapshot()
+	r, err := a.registry()
 	if err != nil {
 		return err
 	}
-	for _, u := range snapshot.Upstreams() {
+	view := r.View()
+	for _, u := range view.Snapshot.Upstreams() {
 		a.tellMissing(u)
 	}
-	a.check(snapshot)
-	a.logger.Info("gateway ready", zap.Int("upstreams", len(snapshot.Upstreams())), zap.Int("models", len(snapshot.Models())))
+	a.tellManaged(view)
+	a.background.start(a.ctx, a.shared.catalogues)
+	a.background.follow(view.Snapshot)
+	a.logger.Info("gateway ready", zap.Int("upstreams", len(view.Snapshot.Upstreams())), zap.Int("models", len(view.Snapshot.Entries())))
 	return nil
+}
+
+// tellManaged tells the log which managed definitions are not used.
+func (a *App) tellManaged(view *registry.View) {
+	for _, kind := range registry.Kinds {
+		for _, d := range view.List(kind) {
+			switch {
+			case d.Shadowed:
+				a.logger.Warn("a managed definition is shadowed by the config", zap.String("kind", kind.One()), zap.String("name", d.Name))
+			case d.Problem != "" && !view.ReadOnly():
+				a.logger.Warn("a managed definition is not used", zap.String("kind", kind.One()), zap.String("name", d.Name), zap.String("reason", d.Problem))
+			}
+		}
+	}
 }
 
 // tellMissing tells the log of what an upstream lacks.
@@ -188,24 +196,10 @@ func (a *App) tellMissing(u *upstream.Upstream) {
 	}
 }
 
-// check begins the active checks of the upstreams that have some.
-func (a *App) check(snapshot *routing.Snapshot) {
-	ctx, stop := context.WithCancel(a.ctx)
-	a.stop = stop
-	for _, u := range snapshot.Upstreams() {
-		if checker, ok := u.Checker(); ok {
-			a.checkers.Go(func() { checker.Run(ctx) })
-		}
-	}
-}
-
-// Stop implements caddy.App. It ends the checks; requests under way go on with
-// what they have.
+// Stop implements caddy.App. It ends the checks and syncs; requests under way go on
+// with what they have.
 func (a *App) Stop() error {
-	if a.stop != nil {
-		a.stop()
-		a.checkers.Wait()
-	}
+	a.background.stop()
 	return nil
 }
 
@@ -220,32 +214,42 @@ func (a *App) Cleanup() error {
 		errs = append(errs, u.Cleanup())
 	}
 	if a.shared != nil {
+		if r, err := a.registry(); err == nil {
+			r.Close()
+		}
 		errs = append(errs, release(a.dir))
 	}
 	return errors.Join(errs...)
 }
 
 // Snapshot implements handler.Gateway. Caddy starts apps in any order, so the
-// first request may come before Start: whoever is first builds the snapshot.
-func (a *App) Snapshot() (*routing.Snapshot, error) { return a.snapshot() }
+// first request may come before Start: whoever is first builds the registry.
+func (a *App) Snapshot() (*routing.Snapshot, error) {
+	r, err := a.registry()
+	if err != nil {
+		return nil, err
+	}
+	return r.View().Snapshot, nil
+}
 
-// build makes the snapshot of everything that has been declared, on what was
-// observed before.
-func (a *App) build() (*routing.Snapshot, error) {
+// build makes the registry of everything that has been declared, beside what is
+// managed, on what was observed before.
+func (a *App) build() (*registry.Registry, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	dir, err := a.dataDir()
 	if err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	if a.shared, err = acquire(dir); err != nil {
+	if a.shared, err = acquire(dir, a.sealer); err != nil {
 		return nil, err
 	}
 	a.dir = dir
-	for name, u := range a.Upstreams {
-		u.Adopt(a.shared.observed(name))
-	}
-	return a.shared.routing.NewSnapshot(a.Upstreams, a.Models, a.Circuit)
+	return registry.New(registry.Options{
+		Context: a.ctx, Declared: a.declared(), Managed: a.shared.managed, State: a.shared.routing,
+		Observed: a.shared.observed, Catalogues: a.shared.offers, Observe: a.Manage == manageObserve,
+		OnChange: func(v *registry.View) { a.background.follow(v.Snapshot) },
+	})
 }
 
 // Interface guards.

@@ -9,6 +9,8 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"path"
@@ -19,6 +21,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/catalogue"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
 // Gateway is what the API needs of the app ai_gateway. Its methods are called
@@ -46,18 +51,37 @@ type Gateway interface {
 	// takes nothing: no turn and no probe. A model that does not exist, or is
 	// disabled, is routing.ErrUnknownModel or an *Error with status 404.
 	Explain(ctx context.Context, q Question) (routing.Explanation, error)
+
+	// View is all definitions as they are now.
+	View() (*registry.View, error)
+	// Change changes managed definitions: all steps, or none. A refusal is a
+	// *registry.Error.
+	Change(ops []registry.Op, o registry.ChangeOptions) (registry.Outcome, error)
+	// Unsaved makes a definition of an upstream ready for a test without storing it;
+	// secrets that are left out are those of the stored one of that name. The function
+	// lets it go again.
+	Unsaved(name string, spec json.RawMessage) (*upstream.Upstream, func(), error)
+	// Catalogues are what is known of the upstreams' models.
+	Catalogues() *catalogue.Syncer
+	// Events passes on what changes.
+	Events() *Events
+
+	// Export is the managed definitions as config.
+	Export() (Export, error)
+	// Backups lists the backups of the store, the newest first.
+	Backups() ([]Backup, error)
+	// Backup makes a backup of the store and reads it back.
+	Backup() (Backup, error)
+	// OpenBackup reads a backup by its name.
+	OpenBackup(name string) (io.ReadCloser, error)
+	// Restore makes the store what it was when the backup was made. It reads all of it
+	// before anything changes.
+	Restore(backup io.Reader) error
 }
 
 // API is the management API. Its paths begin at the root: whoever mounts it below
-// a prefix strips that. It is safe for concurrent use.
-//
-//	GET  /status                               how everything is
-//	GET  /circuits                             all circuits, with their history
-//	GET  /upstreams/{upstream}/circuits        those of one upstream
-//	GET  /upstreams/{upstream}/circuit         one circuit: ?upstream_model=NAME
-//	POST /upstreams/{upstream}/circuit/open    {until | for, reason, upstream_model}
-//	POST /upstreams/{upstream}/circuit/reset   {upstream_model}
-//	POST /explain                              {model, format, operation, request}
+// a prefix strips that. They are in the table of routes; GET /openapi.json describes
+// them. It is safe for concurrent use.
 //
 // Errors read {"error":{"code","message","field"}}.
 type API struct {
@@ -75,16 +99,57 @@ type endpoint func(g Gateway, w http.ResponseWriter, r *http.Request) error
 // each request, because a reload replaces the gateway.
 func New(gateway func() (Gateway, error), logger *zap.Logger) *API {
 	a := &API{gateway: gateway, logger: logger, now: time.Now, mux: http.NewServeMux()}
-	get := func(e endpoint) map[string]endpoint { return map[string]endpoint{http.MethodGet: e} }
-	post := func(e endpoint) map[string]endpoint { return map[string]endpoint{http.MethodPost: e} }
-	a.handle("/status", get(a.status))
-	a.handle("/circuits", get(a.circuits))
-	a.handle("/upstreams/{upstream}/circuits", get(a.circuits))
-	a.handle("/upstreams/{upstream}/circuit", get(a.circuit))
-	a.handle("/upstreams/{upstream}/circuit/open", post(a.openCircuit))
-	a.handle("/upstreams/{upstream}/circuit/reset", post(a.resetCircuit))
-	a.handle("/explain", post(a.explain))
+	a.mount()
 	return a
+}
+
+// mount registers the routes, each path with all its methods.
+func (a *API) mount() {
+	paths := make(map[string]map[string]endpoint)
+	for _, r := range a.routes() {
+		if paths[r.path] == nil {
+			paths[r.path] = make(map[string]endpoint)
+		}
+		paths[r.path][r.method] = withQuery(r.query, r.serve)
+	}
+	for _, kind := range registry.Kinds {
+		a.nameActions(kind, paths)
+	}
+	for path, methods := range paths {
+		a.handle(path, methods)
+	}
+}
+
+// withQuery refuses parameters that an endpoint does not read: whoever misspells
+// dry_run or cascade does not mean the request that would be left.
+func withQuery(known []string, serve endpoint) endpoint {
+	return func(g Gateway, w http.ResponseWriter, r *http.Request) error {
+		for _, name := range slices.Sorted(maps.Keys(r.URL.Query())) {
+			if !slices.Contains(known, name) {
+				return invalid(name, "there is no such parameter here")
+			}
+		}
+		return serve(g, w, r)
+	}
+}
+
+// nameActions lets a definition have the name of an action that stands where the
+// names of definitions do, such as batch: actions are posted, and nothing is posted
+// to definitions.
+func (a *API) nameActions(kind registry.Kind, paths map[string]map[string]endpoint) {
+	root := "/" + string(kind) + "/"
+	for path, methods := range paths {
+		name, below := strings.CutPrefix(path, root)
+		if !below || strings.ContainsAny(name, "/{") {
+			continue
+		}
+		for method, serve := range paths[root+"{name}"] {
+			methods[method] = func(g Gateway, w http.ResponseWriter, r *http.Request) error {
+				r.SetPathValue("name", name)
+				return serve(g, w, r)
+			}
+		}
+	}
 }
 
 // ServeHTTP implements http.Handler.

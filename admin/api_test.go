@@ -170,7 +170,7 @@ func TestFaultsOfTheGateway(t *testing.T) {
 		g.fault = errors.New("the roof is on fire")
 		a, logs := newAPI(g)
 		w := call(a, "GET", "/circuits", "")
-		if got := refusal(t, w); w.Code != 500 || got.Code != "internal" || got.Message != "the roof is on fire" {
+		if got := refusal(t, w); w.Code != 500 || got.Code != "internal" || strings.Contains(got.Message, "roof") {
 			t.Errorf("got %d %+v", w.Code, got)
 		}
 		if logs.FilterMessage("management request failed").Len() != 1 {

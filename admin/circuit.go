@@ -38,6 +38,8 @@ type Circuit struct {
 	History []routing.CircuitEvent `json:"history,omitempty"`
 	// Failures holds the last failures that counted, oldest first.
 	Failures []routing.CircuitFailure `json:"failures,omitempty"`
+	// Succeeded is when an attempt last succeeded. Default: never.
+	Succeeded time.Time `json:"succeeded,omitzero"`
 }
 
 // circuitOf shows what is observed.
@@ -45,7 +47,7 @@ func circuitOf(v routing.CircuitView) Circuit {
 	return Circuit{
 		CircuitKey: v.Key, State: v.State, Class: v.Class, Cause: v.Cause, Reason: v.Reason, Actor: v.Actor,
 		Since: v.Since, Until: v.Until, ThrottledUntil: v.ThrottledUntil,
-		Openings: v.Openings, Generation: v.Generation, History: v.History, Failures: v.Failures,
+		Openings: v.Openings, Generation: v.Generation, History: v.History, Failures: v.Failures, Succeeded: v.Succeeded,
 	}
 }
 
@@ -72,7 +74,7 @@ var scopes = []routing.Scope{routing.ScopeUpstream, routing.ScopeUpstreamModel, 
 
 // circuits answers GET /circuits and GET /upstreams/{upstream}/circuits.
 func (a *API) circuits(g Gateway, w http.ResponseWriter, r *http.Request) error {
-	views, err := g.Circuits(r.PathValue("upstream"))
+	views, err := g.Circuits(r.PathValue("name"))
 	if err != nil {
 		return err
 	}
@@ -96,11 +98,11 @@ func (a *API) circuits(g Gateway, w http.ResponseWriter, r *http.Request) error 
 
 // circuit answers GET /upstreams/{upstream}/circuit.
 func (a *API) circuit(g Gateway, w http.ResponseWriter, r *http.Request) error {
-	views, err := g.Circuits(r.PathValue("upstream"))
+	views, err := g.Circuits(r.PathValue("name"))
 	if err != nil {
 		return err
 	}
-	one := single(circuitsOf(views), keyOf(r.PathValue("upstream"), r.URL.Query().Get("upstream_model")))
+	one := single(circuitsOf(views), keyOf(r.PathValue("name"), r.URL.Query().Get("upstream_model")))
 	w.Header().Set("ETag", tagOf(one))
 	a.answer(w, http.StatusOK, one)
 	return nil

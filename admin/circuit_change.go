@@ -51,7 +51,7 @@ func (a *API) openCircuit(g Gateway, w http.ResponseWriter, r *http.Request) err
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
-	key := keyOf(r.PathValue("upstream"), body.UpstreamModel)
+	key := keyOf(r.PathValue("name"), body.UpstreamModel)
 	opening, err := body.opening(a.now())
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (a *API) resetCircuit(g Gateway, w http.ResponseWriter, r *http.Request) er
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
-	name, model := r.PathValue("upstream"), body.UpstreamModel
+	name, model := r.PathValue("name"), body.UpstreamModel
 	reset, err := g.ResetCircuit(r.Context(), name, model, actor(r), matching(r))
 	if err != nil && !errors.Is(err, routing.ErrNotPersisted) {
 		return err

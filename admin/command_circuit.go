@@ -3,7 +3,6 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -18,17 +17,15 @@ func circuitCommand() *cobra.Command {
 }
 
 func listCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:               "ls [UPSTREAM]",
-		Aliases:           []string{"list"},
-		Short:             "Lists the circuits that have seen traffic",
-		RunE:              action(listCircuits, "[UPSTREAM]"),
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
+	return with(&cobra.Command{
+		Use:     "ls [UPSTREAM]",
+		Aliases: []string{"list"},
+		Short:   "Lists the circuits that have seen traffic",
+	}, listCircuits, upstreamWord.orNone())
 }
 
 func openCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := with(&cobra.Command{
 		Use:   "open UPSTREAM [--model MODEL] [--for TIME | --until TIME] --reason TEXT",
 		Short: "Takes an upstream, or one of its models, out of use",
 		Long: `
@@ -37,9 +34,7 @@ until the time is over or the circuit is reset. That survives reloads and restar
 Requests that are under way go on.`,
 		Example: `  caddy ai circuit open openai --for 2h --reason "maintenance until noon"
   caddy ai circuit open openai --model gpt-4o --reason "bad answers, ticket 4711"`,
-		RunE:              action(openCircuit, "UPSTREAM"),
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
+	}, openCircuit, upstreamWord)
 	cmd.Flags().String("model", "", "The upstream's own name of a model (default: the whole upstream)")
 	cmd.Flags().String("for", "", "How long, such as 90s, 2h or 1d (default: until it is reset)")
 	cmd.Flags().String("until", "", "Until when, such as 2030-01-31T18:00:00Z (default: until it is reset)")
@@ -48,12 +43,10 @@ Requests that are under way go on.`,
 }
 
 func resetCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:               "reset UPSTREAM [--model MODEL]",
-		Short:             "Closes the circuits of an upstream, or of one of its models",
-		RunE:              action(resetCircuit, "UPSTREAM"),
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
+	cmd := with(&cobra.Command{
+		Use:   "reset UPSTREAM [--model MODEL]",
+		Short: "Closes the circuits of an upstream, or of one of its models",
+	}, resetCircuit, upstreamWord)
 	cmd.Flags().String("model", "", "The upstream's own name of a model (default: all circuits of the upstream)")
 	return cmd
 }
@@ -64,11 +57,11 @@ func listCircuits(s *session, _ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		path = "/upstreams/" + segment(args[0]) + "/circuits"
 	}
-	answer, err := s.get(path + "?" + url.Values{"page_size": {fmt.Sprint(maxPageSize)}}.Encode())
+	answer, err := s.list(path, nil)
 	if err != nil {
 		return err
 	}
-	return s.show(answer, func() error { return s.circuitTable(answer) })
+	return s.showCircuits(answer)
 }
 
 // openCircuit posts to circuit/open.
@@ -86,17 +79,18 @@ func openCircuit(s *session, cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.show(answer, func() error {
-		var c Circuit
-		if err := json.Unmarshal(answer, &c); err != nil {
-			return fmt.Errorf("reading the circuit: %w", err)
-		}
-		end := "until it is reset"
-		if !c.Until.IsZero() {
-			end = "until " + moment(c.Until)
-		}
-		_, err := fmt.Fprintf(s.out, "%s is open %s: %s\n", clean(c.subject()), end, clean(c.Reason))
-		return err
+	var c Circuit
+	if err := json.Unmarshal(answer, &c); err != nil {
+		return fmt.Errorf("reading the circuit: %w", err)
+	}
+	end := "until it is reset"
+	if !c.Until.IsZero() {
+		end = "until " + moment(c.Until)
+	}
+	return s.show(printout{
+		answer: answer,
+		names:  func() []string { return []string{c.subject()} },
+		table:  func() error { return s.say("%s is open %s: %s", clean(c.subject()), end, clean(c.Reason)) },
 	})
 }
 
@@ -106,16 +100,17 @@ func resetCircuit(s *session, cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.show(answer, func() error { return s.circuitTable(answer) })
+	return s.showCircuits(answer)
 }
 
-// circuitTable prints a page of circuits.
-func (s *session) circuitTable(answer []byte) error {
+// showCircuits prints a page of circuits.
+func (s *session) showCircuits(answer []byte) error {
 	var page Page[Circuit]
 	if err := json.Unmarshal(answer, &page); err != nil {
 		return fmt.Errorf("reading the circuits: %w", err)
 	}
 	t := table{columns: []string{"CIRCUIT", "STATE", "UNTIL", "BY", "REASON"}}
+	var names []string
 	for i := range page.Items {
 		c := &page.Items[i]
 		until := moment(c.Until)
@@ -123,14 +118,13 @@ func (s *session) circuitTable(answer []byte) error {
 			until = moment(c.ThrottledUntil)
 		}
 		t.row(text(c.subject()), c.state(), text(until), text(c.Actor), text(c.Reason))
+		names = append(names, c.subject())
 	}
-	if err := t.write(s.out, s.colour); err != nil {
-		return err
-	}
-	if more := page.Total - len(page.Items); more > 0 {
-		fmt.Fprintf(s.out, "and %d more; name an upstream\n", more)
-	}
-	return nil
+	return s.show(printout{
+		answer: answer,
+		names:  func() []string { return names },
+		table:  func() error { return t.write(s.out, s.colour) },
+	})
 }
 
 // subject says in words what a circuit is about.
@@ -159,9 +153,4 @@ func (c *Circuit) state() cell {
 	default:
 		return cell{"closed", green}
 	}
-}
-
-// option is the value of a flag that is declared.
-func option(cmd *cobra.Command, name string) string {
-	return cmd.Flag(name).Value.String()
 }

@@ -3,8 +3,6 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,15 +14,13 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := with(&cobra.Command{
 		Use:   "explain MODEL [--format FORMAT] [--file FILE]",
 		Short: "Tells where a request for a model would go, and why",
 		Long: `
 Tells in which order the sources of a model would be tried, and why each of them is
 used or skipped. Nothing is sent. Exits with 1 if no source would be tried.`,
-		RunE:              action(explain, "MODEL"),
-		ValidArgsFunction: cobra.NoFileCompletions,
-	}
+	}, explain, modelWord)
 	cmd.Flags().String("format", "", "The client's format (default: openai_chat)")
 	cmd.Flags().StringP("file", "f", "", "The request's body, for what depends on it; - for standard input")
 	var formats []string
@@ -37,9 +33,9 @@ used or skipped. Nothing is sent. Exits with 1 if no source would be tried.`,
 
 // explain posts to explain.
 func explain(s *session, cmd *cobra.Command, args []string) error {
-	request, err := readRequest(cmd)
+	request, err := s.readDocument(option(cmd, "file"))
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	answer, err := s.post("/explain", Question{Model: args[0], Format: format.ID(option(cmd, "format")), Request: request})
 	if err != nil {
@@ -49,7 +45,12 @@ func explain(s *session, cmd *cobra.Command, args []string) error {
 	if err := json.Unmarshal(answer, &e); err != nil {
 		return fmt.Errorf("reading the explanation: %w", err)
 	}
-	if err := s.show(answer, func() error { return s.explanationTable(&e) }); err != nil {
+	err = s.show(printout{
+		answer: answer,
+		names:  e.tried,
+		table:  func() error { return s.explanationTable(&e) },
+	})
+	if err != nil {
 		return err
 	}
 	if !e.Usable {
@@ -58,25 +59,15 @@ func explain(s *session, cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// readRequest reads the file that --file names; nothing without it.
-func readRequest(cmd *cobra.Command) (json.RawMessage, error) {
-	var body []byte
-	var err error
-	switch name := option(cmd, "file"); name {
-	case "":
-		return nil, nil
-	case "-":
-		body, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxBody+1))
-	default:
-		body, err = os.ReadFile(name)
+// tried lists the sources in the order in which they would be tried.
+func (e *Explanation) tried() []string {
+	var ids []string
+	for i := range e.Sources {
+		if e.Sources[i].Position > 0 {
+			ids = append(ids, e.Sources[i].ID)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the request: %w", err)
-	}
-	if !json.Valid(body) {
-		return nil, fmt.Errorf("the file %s is not one JSON document", option(cmd, "file"))
-	}
-	return body, nil
+	return ids
 }
 
 // explanationTable prints the sources, numbered as they would be tried.

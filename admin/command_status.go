@@ -2,30 +2,67 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
 func statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "status",
+	cmd := with(&cobra.Command{
+		Use:   "status [--watch[=TIME]]",
 		Short: "Shows upstreams, models and the store",
 		Long: `
 Shows how the gateway's upstreams, models and store are. Exits with 1 if a model
-that is not disabled has no usable source, so that it serves as a health check.`,
-		RunE:              action(showStatus),
-		ValidArgsFunction: cobra.NoFileCompletions,
+that is not disabled has no usable source, so that it serves as a health check; with
+-q it names those models. With --watch it shows that again and again, until it is
+interrupted.`,
+	}, showStatus)
+	cmd.Flags().String("watch", "", "Show it again after this time (default if there is none: 2s)")
+	cmd.Flag("watch").NoOptDefVal = "2s"
+	return cmd
+}
+
+// showStatus prints GET /status, once or for ever.
+func showStatus(s *session, cmd *cobra.Command, _ []string) error {
+	text := option(cmd, "watch")
+	if text == "" {
+		return s.status()
+	}
+	every, err := caddy.ParseDuration(text)
+	if err != nil || every <= 0 {
+		return misused("--watch takes a time such as 2s, not %q; write it with =", text)
+	}
+	for {
+		if isTerminal(s.out) {
+			fmt.Fprint(s.out, "\x1b[H\x1b[2J") // an empty screen
+		}
+		err := s.status()
+		_, alone := errors.AsType[*unreachableError](err)
+		switch {
+		case s.ctx.Err() != nil:
+			return nil // interrupted, as it was meant to be
+		case alone:
+			fmt.Fprintln(s.notes, err) // it may come back
+		case err != nil && !errors.Is(err, errNeedsCare):
+			return err
+		}
+		select {
+		case <-s.ctx.Done():
+			return nil
+		case <-time.After(every):
+		}
 	}
 }
 
-// showStatus prints GET /status.
-func showStatus(s *session, _ *cobra.Command, _ []string) error {
-	answer, err := s.get("/status")
+// status prints the status as it is now.
+func (s *session) status() error {
+	answer, err := s.get("/status", nil)
 	if err != nil {
 		return err
 	}
@@ -33,15 +70,27 @@ func showStatus(s *session, _ *cobra.Command, _ []string) error {
 	if err := json.Unmarshal(answer, &status); err != nil {
 		return fmt.Errorf("reading the status: %w", err)
 	}
-	if err := s.show(answer, func() error { return s.statusTables(&status) }); err != nil {
-		return err
+	broken := status.unserved()
+	err = s.show(printout{
+		answer: answer,
+		names:  func() []string { return broken },
+		table:  func() error { return s.statusTables(&status) },
+	})
+	if err == nil && len(broken) > 0 {
+		return errNeedsCare
 	}
-	for _, m := range status.Models {
+	return err
+}
+
+// unserved lists the models that clients may ask for and no source can serve.
+func (s *Status) unserved() []string {
+	var names []string
+	for _, m := range s.Models {
 		if !m.Usable && !m.Disabled {
-			return errNeedsCare
+			names = append(names, m.Name)
 		}
 	}
-	return nil
+	return names
 }
 
 // statusTables prints a line about the server and a table each of its upstreams

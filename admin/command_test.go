@@ -2,8 +2,10 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,23 +36,47 @@ func serve(t *testing.T, g Gateway) string {
 // code.
 func run(t *testing.T, args ...string) (out, notes string, code int) {
 	t.Helper()
+	return runWith(t.Context(), "", args...)
+}
+
+// runWith runs caddy ai with an input, until the context ends.
+func runWith(ctx context.Context, input string, args ...string) (out, notes string, code int) {
+	var stdout, stderr bytes.Buffer
+	code = execute(ctx, strings.NewReader(input), &stdout, &stderr, args)
+	return stdout.String(), stderr.String(), code
+}
+
+// execute runs caddy ai.
+func execute(ctx context.Context, in io.Reader, out, notes io.Writer, args []string) int {
+	return executeAll(ctx, in, out, notes, append([]string{"ai"}, args...))
+}
+
+// executeAll runs caddy with the one command ai.
+func executeAll(ctx context.Context, in io.Reader, out, notes io.Writer, args []string) int {
 	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
 	ai := &cobra.Command{Use: "ai <command>"}
 	build(ai)
 	root.AddCommand(ai)
-	var stdout, stderr bytes.Buffer
-	root.SetOut(&stdout)
-	root.SetErr(&stderr)
-	root.SetArgs(append([]string{"ai"}, args...))
-	err := root.Execute()
-	switch {
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(notes)
+	root.SetArgs(args)
+	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
+		return 0
 	case err.Error() == "exiting with status 2":
-		code = 2
+		return 2
 	default:
-		code = 1
+		return 1
 	}
-	return stdout.String(), stderr.String(), code
+}
+
+// pieces passes on what is written, write by write.
+type pieces chan<- string
+
+func (l pieces) Write(text []byte) (int, error) {
+	l <- string(text)
+	return len(text), nil
 }
 
 // golden holds what a command printed against a file.
@@ -144,7 +170,7 @@ func TestExitCodes(t *testing.T) {
 		{"no source to explain", serve(t, lost), []string{"explain", "writer"}, 1, ""},
 		{"unknown upstream", fine, []string{"circuit", "open", "opnai", "--reason", "x"}, 1, `Error: unknown upstream "opnai"`},
 		{"refused field", fine, []string{"circuit", "open", "openai", "--reason", "x", "--for", "soon"}, 1, "Error: for: must be a time span"},
-		{"fault of the server", serve(t, faulty), []string{"circuit", "ls"}, 1, "the roof is on fire"},
+		{"fault of the server", serve(t, faulty), []string{"circuit", "ls"}, 1, "its log says more"},
 		{"another server", elsewhere.Listener.Addr().String(), []string{"status"}, 1, "the server answered with HTTP 404"},
 
 		{"unknown command", fine, []string{"statsu"}, 2, `unknown command "statsu" for "caddy ai"; did you mean "status"?`},
@@ -161,7 +187,7 @@ func TestExitCodes(t *testing.T) {
 		{"adapter alone", fine, []string{"status", "--adapter", "caddyfile"}, 2, "--adapter needs --config"},
 		{"file that is not there", fine, []string{"explain", "writer", "-f", "/nonexistent/request"}, 2, "no such file"},
 		{"file that is not JSON", fine, []string{"explain", "writer", "-f", notJSON}, 2, "not one JSON document"},
-		{"nobody there", closed, []string{"status"}, 2, "is Caddy running?"},
+		{"nobody there", closed, []string{"status"}, 1, "is Caddy running?"},
 		{"no address", "not an address:x:y", []string{"status"}, 2, "asking the admin endpoint not an address"},
 	}
 	for _, tc := range cases {
@@ -191,6 +217,8 @@ func TestExitCodesOfTheProcess(t *testing.T) {
 		{[]string{"ai", "circuit", "reset", "opnai", "--address", fine}, 1},
 		{[]string{"ai", "circuit", "open", "openai", "--address", fine}, 2},
 		{[]string{"ai", "status", "--adress", fine}, 2},
+		{[]string{"ai", "upstream", "ls", "--address", freeAddress(t)}, 1},
+		{[]string{"ai", "upstream", "add", "x", "--credential", "plain", "--address", fine}, 2},
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], tc.args...)
 		cmd.Env = append(os.Environ(), asCaddy+"=1")
@@ -261,12 +289,12 @@ func TestRetryOnce(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 
-	c := client{address: listener.Addr().String()}
+	c := client{ctx: t.Context(), address: listener.Addr().String()}
 	if _, err := c.post("/upstreams/openai/circuit/open", openRequest{Reason: "x"}); err != nil {
 		t.Errorf("cut once: %v", err)
 	}
 	cut.cuts.Store(2)
-	_, err = c.get("/status")
+	_, err = c.get("/status", nil)
 	if _, alone := errors.AsType[*unreachableError](err); !alone {
 		t.Errorf("cut twice: %v", err)
 	}
@@ -292,17 +320,18 @@ func (l *cutListener) Accept() (net.Conn, error) {
 }
 
 func TestAnswersThatAreNotOurs(t *testing.T) {
-	c := client{address: "here"}
-	for text, want := range map[string]string{
-		`caddy responded with error: HTTP 403: {"error":"client is not allowed"}`:                         "client is not allowed",
-		`caddy responded with error: HTTP 404: 404 page not found`:                                        "the server answered with HTTP 404",
-		`caddy responded with error: HTTP 500: {"error":5}`:                                               "the server answered with HTTP 500",
-		`caddy responded with error: HTTP 500: {}`:                                                        "the server answered with HTTP 500",
-		`caddy responded with error: HTTP 400: {"error":{"code":"x","message":"a\u001b[2J","field":"f"}}`: "f: a\ufffd[2J",
-		`performing request: HTTP 200: never`:                                                             "no answer from the admin endpoint here; is Caddy running? (performing request: HTTP 200: never)",
+	for _, tc := range []struct {
+		status     int
+		body, want string
+	}{
+		{403, `{"error":"client is not allowed"}`, "client is not allowed"},
+		{404, `404 page not found`, "the server answered with HTTP 404"},
+		{500, `{"error":5}`, "the server answered with HTTP 500"},
+		{500, `{}`, "the server answered with HTTP 500"},
+		{400, `{"error":{"code":"x","message":"a\u001b[2J","field":"f"}}`, "f: a\ufffd[2J"},
 	} {
-		if got := c.explained(errors.New(text)).Error(); got != want {
-			t.Errorf("%s: got %q, want %q", text, got, want)
+		if got := refusalIn(tc.status, []byte(tc.body)).Error(); got != tc.want {
+			t.Errorf("%d %s: got %q, want %q", tc.status, tc.body, got, tc.want)
 		}
 	}
 }

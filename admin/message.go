@@ -35,6 +35,8 @@ type Error struct {
 	Message string `json:"message"`
 	// Field is the path of the field that is refused. Default: none.
 	Field string `json:"field,omitempty"`
+	// Impact is what refers to a definition that is in use. Default: none.
+	Impact []impact `json:"impact,omitempty"`
 }
 
 // Error implements error.
@@ -47,19 +49,38 @@ func invalid(field, message string) *Error {
 
 // fail answers with an error. What is no refusal is our own fault and is logged.
 func (a *API) fail(w http.ResponseWriter, err error) {
-	refusal, ok := errors.AsType[*Error](err)
-	switch {
-	case ok:
-	case errors.Is(err, routing.ErrNotPersisted):
-		refusal = &Error{
+	refused := a.told(err)
+	a.answer(w, refused.Status, map[string]*Error{"error": refused})
+}
+
+// told is what a caller is told of an error; nil for none. What is our own fault is
+// told to the log instead.
+func (a *API) told(err error) *Error {
+	refused := refusalOf(err)
+	if refused != nil && refused.Code == codeInternal {
+		a.logger.Error("management request failed", zap.Error(err))
+	}
+	return refused
+}
+
+// codeInternal is the code of what is our own fault.
+const codeInternal = "internal"
+
+// refusalOf is what a caller is told of an error; nil for none.
+func refusalOf(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if refused, ok := errors.AsType[*Error](translated(err)); ok {
+		return refused
+	}
+	if errors.Is(err, routing.ErrNotPersisted) {
+		return &Error{
 			Status: http.StatusServiceUnavailable, Code: "not_stored",
 			Message: "this is in force, but a restart would forget it: " + err.Error(),
 		}
-	default:
-		a.logger.Error("management request failed", zap.Error(err))
-		refusal = &Error{Status: http.StatusInternalServerError, Code: "internal", Message: err.Error()}
 	}
-	a.answer(w, refusal.Status, map[string]*Error{"error": refusal})
+	return &Error{Status: http.StatusInternalServerError, Code: codeInternal, Message: "this is a fault of the gateway, or of what it stands on; its log says more"}
 }
 
 // answer sends a document.
@@ -84,7 +105,14 @@ func (a *API) guard(r *http.Request) error {
 	if a.cross.Check(r) != nil {
 		return &Error{Status: http.StatusForbidden, Code: "cross_origin", Message: "changes from pages of another origin are refused"}
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+	if r.Method == http.MethodDelete && r.ContentLength == 0 {
+		return nil // no page can send it without being asked whether it may
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if kind == binary && r.URL.Path == "/restore" {
+		return nil // no form of a page can send that type
+	}
+	if err != nil || kind != "application/json" {
 		return &Error{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Message: "send the header Content-Type: application/json"}
 	}
 	return nil
@@ -93,12 +121,9 @@ func (a *API) guard(r *http.Request) error {
 // readBody decodes the request's one document into a struct. An empty body stands
 // for an empty object; a field that the struct does not have is refused.
 func readBody(w http.ResponseWriter, r *http.Request, into any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &Error{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Message: "the body is larger than 1 MiB"}
-	}
+	body, err := readAll(w, r)
 	if err != nil {
-		return invalid("", "the body cannot be read: "+err.Error())
+		return err
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
@@ -112,6 +137,18 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 		return invalid("", "there is more in the body than one JSON document")
 	}
 	return nil
+}
+
+// readAll reads the request's body.
+func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large", Message: "the body is larger than 1 MiB"}
+	}
+	if err != nil {
+		return nil, invalid("", "the body cannot be read: "+err.Error())
+	}
+	return body, nil
 }
 
 // badBody tells what is wrong with a body, and where.

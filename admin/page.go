@@ -8,6 +8,7 @@ import (
 const (
 	defaultPageSize = 100
 	maxPageSize     = 1000
+	maxPage         = 1 << 30 // far from where the number of an item overflows
 )
 
 // Page is a part of a list.
@@ -25,7 +26,7 @@ type Page[T any] struct {
 // page_size (default: 100, at most 1000) ask for. A page behind the last one is
 // empty.
 func pageOf[T any](r *http.Request, all []T) (Page[T], error) {
-	number, err := positive(r, "page", 1, len(all)+1)
+	number, err := positive(r, "page", 1, maxPage)
 	if err != nil {
 		return Page[T]{}, err
 	}

@@ -59,6 +59,10 @@ type UpstreamStatus struct {
 	Formats []format.ID `json:"formats"`
 	// Circuit is the circuit of the upstream as a whole.
 	Circuit CircuitSummary `json:"circuit"`
+	// Models is how many models have a source here, and UsableModels how many of them
+	// it can serve now.
+	Models       int `json:"models"`
+	UsableModels int `json:"usable_models"`
 	// Health is what active checks have found. Default: none, without checks.
 	Health *upstream.HealthView `json:"health,omitempty"`
 }
@@ -82,12 +86,18 @@ type ModelStatus struct {
 	Name string `json:"name"`
 	// Usable says that at least one source may be asked now.
 	Usable bool `json:"usable"`
+	// Vendor is who made the model: what its definition says, else what its name or
+	// those of its upstream models tell. Default: not known.
+	Vendor string `json:"vendor,omitempty"`
 	// Disabled models are unknown to clients; that they are not usable is no fault.
 	Disabled bool `json:"disabled,omitempty"`
 	// Sources is how many the model has.
 	Sources int `json:"sources"`
 	// UsableSources is how many of them may be asked now.
 	UsableSources int `json:"usable_sources"`
+	// CircuitOpen says that it is not usable, and that an open circuit is among the
+	// reasons.
+	CircuitOpen bool `json:"circuit_open,omitempty"`
 	// Reason is why none of them is usable. Default: none.
 	Reason string `json:"reason,omitempty"`
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -50,6 +52,8 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // stubGateway knows the upstreams openai, "a/b .." and "..", with circuits as a
 // person leaves them.
 type stubGateway struct {
+	Gateway // nil: what the tests with it do not ask for
+
 	mu       sync.Mutex
 	list     []routing.CircuitView
 	state    Status
@@ -62,6 +66,11 @@ type stubGateway struct {
 }
 
 func (g *stubGateway) Status() Status { return g.state }
+
+// View implements Gateway. The tests that need definitions have another gateway.
+func (g *stubGateway) View() (*registry.View, error) {
+	return nil, errors.New("this gateway has no definitions")
+}
 
 // fails says why a call about an upstream fails.
 func (g *stubGateway) fails(name string) error {

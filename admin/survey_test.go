@@ -28,11 +28,11 @@ func surveyed(t *testing.T, config string, views ...routing.CircuitView) (upstre
 			t.Fatal(err)
 		}
 	}
-	s, err := routing.NewSnapshot(d.Upstreams, d.Models)
+	s, err := routing.NewSnapshot(routing.Definitions{Upstreams: d.Upstreams, Models: d.Models})
 	if err != nil {
 		t.Fatal(err)
 	}
-	us, ms := Survey(s, d.Models, views)
+	us, ms := Survey(s, views)
 	var a, b strings.Builder
 	for _, u := range us {
 		fmt.Fprintf(&a, "%s %t %s %s %q %q|", u.Name, u.Usable, u.Reason, u.Circuit.State, u.Circuit.OpenModels, u.Circuit.OpenCredentials)

@@ -80,19 +80,37 @@ func clean(s string) string {
 	if s == "" {
 		return "-"
 	}
+	return strings.Map(printableRune, s)
+}
+
+// cleanLines makes a text of several lines fit to be shown.
+func cleanLines(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unprintable(r) {
-			return utf8.RuneError
+		if r == '\n' || r == '\t' {
+			return r
 		}
-		return r
+		return printableRune(r)
 	}, s)
+}
+
+func printableRune(r rune) rune {
+	if unprintable(r) {
+		return utf8.RuneError
+	}
+	return r
 }
 
 // coloured says whether output to w may have colours: on a terminal that knows
 // them, unless NO_COLOR is set (https://no-color.org).
 func coloured(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// isTerminal says whether a person reads what is written to w, or types what is read
+// from it.
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // moment writes a time for people.

@@ -1,8 +1,6 @@
 package admin
 
 import (
-	"bytes"
-	"strings"
 	"testing"
 	"time"
 
@@ -56,20 +54,5 @@ func TestWordsForStates(t *testing.T) {
 	u := UpstreamStatus{Circuit: CircuitSummary{State: routing.CircuitOpen, Reason: "5 failures", Until: noon.Add(time.Minute), OpenCredentials: []string{"a", "b"}}}
 	if got, want := u.detail(noon), "5 failures; 1m0s left; credentials open: a, b"; got != want {
 		t.Errorf("detail: got %s, want %s", got, want)
-	}
-}
-
-// A list that is cut off says so.
-func TestMoreCircuits(t *testing.T) {
-	var out bytes.Buffer
-	s := session{out: &out}
-	if err := s.circuitTable([]byte(`{"items":[{"scope":"upstream","upstream":"a","state":"closed"}],"total":1001}`)); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasSuffix(out.String(), "\nand 1000 more; name an upstream\n") {
-		t.Errorf("got %s", out.String())
-	}
-	if err := s.circuitTable([]byte(`[]`)); err == nil {
-		t.Error("something else was taken for circuits")
 	}
 }

@@ -99,5 +99,5 @@ func TestCompletionsPassThrough(t *testing.T) {
 	}
 	// A conversation is no prompt.
 	resp, body = g.post("/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":"x"}]}`)
-	status(t, resp, body, 404)
+	status(t, resp, body, 400)
 }

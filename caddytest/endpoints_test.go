@@ -112,14 +112,14 @@ func TestNoSourceForTheOperation(t *testing.T) {
 	s := answering(t, 200, "application/json", `{}`)
 	g := startGateway(t, served(s, "openai_chat"))
 	for _, tc := range []struct{ path, body, field, want string }{
-		{"/v1/embeddings", `{"model":"m","input":"x"}`, "error.code", "model_not_found"},
-		{"/v1/images/generations", `{"model":"m","prompt":"x"}`, "error.code", "model_not_found"},
-		{"/v1/audio/speech", `{"model":"m","input":"x","voice":"alloy"}`, "error.code", "model_not_found"},
-		{"/v1/rerank", `{"model":"m","query":"x","documents":["a"]}`, "error.code", "model_not_found"},
-		{"/v1beta/models/m:embedContent", `{"content":{"parts":[{"text":"x"}]}}`, "error.status", "NOT_FOUND"},
+		{"/v1/embeddings", `{"model":"m","input":"x"}`, "error.code", "task_not_supported"},
+		{"/v1/images/generations", `{"model":"m","prompt":"x"}`, "error.code", "task_not_supported"},
+		{"/v1/audio/speech", `{"model":"m","input":"x","voice":"alloy"}`, "error.code", "task_not_supported"},
+		{"/v1/rerank", `{"model":"m","query":"x","documents":["a"]}`, "error.code", "task_not_supported"},
+		{"/v1beta/models/m:embedContent", `{"content":{"parts":[{"text":"x"}]}}`, "error.status", "INVALID_ARGUMENT"},
 	} {
 		resp, body := g.post(tc.path, tc.body)
-		if resp.StatusCode != 404 {
+		if resp.StatusCode != 400 {
 			t.Errorf("%s: status %d: %s", tc.path, resp.StatusCode, body)
 		}
 		sameJSONField(t, body, tc.field, tc.want)

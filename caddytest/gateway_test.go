@@ -1,14 +1,18 @@
 package caddytest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +51,8 @@ type gateway struct {
 	url string
 	// data is where the gateway keeps its state.
 	data string
+	// admin is the address of Caddy's admin endpoint. Default: there is none.
+	admin string
 	// log collects what Caddy logs.
 	log *logBuffer
 }
@@ -83,7 +89,7 @@ func (g *gateway) load(block string, global ...string) {
 
 func (g *gateway) tryLoad(block string, global ...string) error {
 	text := fmt.Sprintf(`{
-	admin off
+	admin %s
 	persist_config off
 	grace_period 20s
 	log {
@@ -101,12 +107,12 @@ func (g *gateway) tryLoad(block string, global ...string) error {
 		}
 		respond 418
 	}
-}`, g.withDataDir(strings.Join(global, "\n")), g.url, block)
+}`, cmp.Or(g.admin, "off"), g.withDataDir(strings.Join(global, "\n")), g.url, block)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
 	if err != nil {
 		return err
 	}
-	return caddy.Load(config, true)
+	return load(config)
 }
 
 // withDataDir gives the global options a data directory of the test's own.
@@ -141,6 +147,33 @@ func (g *gateway) post(path, body string, headers ...string) (*http.Response, st
 	return resp, string(data)
 }
 
+// loadedAt is when a config was last loaded, in nanoseconds since 1970.
+var loadedAt atomic.Int64
+
+// load loads a config, and notes when.
+func load(config []byte) error {
+	defer func() { loadedAt.Store(time.Now().UnixNano()) }()
+	return caddy.Load(config, true)
+}
+
+// send sends a request. In the second after a reload it is sent again if it got no
+// answer: Caddy closes the listeners and connections of the config before while the
+// next one serves already (see decision 11), and most tests are about neither.
+func send(req *http.Request) (*http.Response, error) {
+	for again := 0; ; again++ {
+		resp, err := http.DefaultClient.Do(req)
+		lost := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF)
+		if !lost || time.Since(time.Unix(0, loadedAt.Load())) > time.Second || again == 5 {
+			return resp, err
+		}
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
 // open sends a request and returns the answer with its body to be read.
 func (g *gateway) open(ctx context.Context, path, body string, headers ...string) *http.Response {
 	g.t.Helper()
@@ -151,7 +184,7 @@ func (g *gateway) open(ctx context.Context, path, body string, headers ...string
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := send(req)
 	if err != nil {
 		g.t.Fatalf("sending the request: %v", err)
 	}

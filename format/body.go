@@ -25,6 +25,7 @@ type Body struct {
 	size  int
 	users atomic.Int32
 	free  func()
+	base  *Body // that the views look into, if it is another body: see WithMember
 }
 
 // ref is a span that stands before buf[at:].
@@ -36,7 +37,7 @@ type ref struct {
 // Reset empties the body and keeps its memory.
 func (b *Body) Reset() {
 	clear(b.refs)
-	b.buf, b.refs, b.size = b.buf[:0], b.refs[:0], 0
+	b.buf, b.refs, b.size, b.base = b.buf[:0], b.refs[:0], 0, nil
 }
 
 // Grow makes room for n written bytes in all, so that an encoder that knows about
@@ -133,6 +134,9 @@ func (b *Body) Release() {
 // is owned.
 func (b *Body) NewReader() io.ReadCloser {
 	b.users.Add(1)
+	if b.base != nil {
+		b.base.users.Add(1)
+	}
 	return &bodyReader{body: b}
 }
 
@@ -210,8 +214,12 @@ func (r *bodyReader) Close() error {
 	body := r.body
 	r.body = nil
 	r.mu.Unlock()
-	if body != nil {
-		body.Release()
+	if body == nil {
+		return nil
+	}
+	body.Release()
+	if body.base != nil {
+		body.base.Release()
 	}
 	return nil
 }

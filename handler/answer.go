@@ -1,12 +1,8 @@
 package handler
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"io"
-	"net/http"
-	"strings"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -25,55 +21,14 @@ const (
 	maxHeldEvents = 64
 )
 
-// plainBody is the answer's body without compression. Upstreams are asked for
-// none, but some compress all the same.
-func plainBody(r *http.Response) (io.Reader, error) {
-	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
-	case "", "identity":
-		return r.Body, nil
-	case "gzip", "x-gzip":
-		r.ContentLength = -1
-		return newUnpacker(r.Body)
-	default:
-		return nil, chat.BadAnswer("the upstream's answer has the encoding " + encoding)
-	}
-}
-
-// isEventStream says whether the answer is a stream of events. Servers that
-// label a stream as something else are recognised by its first byte.
-func isEventStream(r *http.Response, body io.Reader) (bool, io.Reader, error) {
-	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	mediaType = strings.TrimSpace(mediaType)
-	if strings.EqualFold(mediaType, "text/event-stream") {
-		return true, body, nil
-	}
-	if strings.EqualFold(mediaType, "application/json") && r.ContentLength > 0 {
-		return false, body, nil
-	}
-	peek := bufio.NewReaderSize(body, 16)
-	for n := 1; n <= 16; n++ {
-		start, err := peek.Peek(n)
-		if err != nil && err != io.EOF {
-			return false, nil, err
-		}
-		if start = bytes.TrimLeft(start, " \t\r\n\xef\xbb\xbf"); len(start) > 0 {
-			return bytes.IndexByte([]byte(":deir"), start[0]) >= 0, peek, nil
-		}
-		if err == io.EOF {
-			break
-		}
-	}
-	return false, peek, nil
-}
-
 // readError makes an outcome of an answer with an error status.
 func (a *attempt) readError(body io.Reader) outcome {
 	text, _ := io.ReadAll(io.LimitReader(body, maxErrorBody)) // what came is enough
 	if refusesPlainHTTP(a.response, text) {
 		return unreachable(a.name(), errPlainHTTP)
 	}
-	e := a.codec.DecodeError(a.response.StatusCode, a.response.Header, text)
-	e.Message = a.source.Upstream.Scrub(e.Message)
+	text = []byte(a.source.Upstream.Scrub(string(text))) // before the decoder cuts off what is too long
+	e := a.scrubbed(a.codec.DecodeError(a.response.StatusCode, a.response.Header, text))
 	out := statusFailure(a.name(), a.response.StatusCode, e)
 	if a.override != "" && out.class == routing.ClassCredential {
 		out.class = routing.ClassClientFault // the credential is the client's own
@@ -195,9 +150,19 @@ func (a *attempt) badAnswer(err error) outcome {
 // reportedError is the outcome of an error that the upstream reports in an answer
 // with a success status; fallback is its class if it is merely a wrong shape.
 func (a *attempt) reportedError(e *chat.Error, fallback routing.Class) outcome {
-	told := *e
-	told.Message = a.source.Upstream.Scrub(e.Message)
-	return upstreamError(a.name(), &told, fallback)
+	return upstreamError(a.name(), a.scrubbed(e), fallback)
+}
+
+// scrubbed is an error of the upstream without secrets in its words.
+func (a *attempt) scrubbed(e *chat.Error) *chat.Error {
+	told, u := *e, a.source.Upstream
+	for _, word := range [...]*string{&told.Message, &told.Code, &told.Type, &told.Param} {
+		*word = u.Scrub(*word)
+	}
+	if details := string(e.Details); u.Scrub(details) != details {
+		told.Details = nil
+	}
+	return &told
 }
 
 // hold reads a stream up to its first content. Until then nothing has gone to

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
@@ -14,11 +15,32 @@ import (
 // belongs to, the more telling first.
 var stickyHeaders = [...]string{"X-Session-Affinity", "Session-Id", "X-Claude-Code-Session-Id"}
 
+// autoModel is the name by which clients leave the choice of the model to the
+// gateway.
+const autoModel = "auto"
+
+// chooseModel puts the default in the place of a model that the client has not
+// named. A model that it has named is never replaced.
+func (x *exchange) chooseModel(s *routing.Snapshot) error {
+	env := &x.envelope
+	switch {
+	case env.model != "" && (env.model != autoModel || s.Defines(autoModel)):
+		return nil
+	case x.h.DefaultModel != "":
+		env.model, env.defaulted = x.h.DefaultModel, true
+		return nil
+	case env.model == "":
+		return chat.Invalid("model", `the request names no model; set the field "model"`)
+	default:
+		return chat.Invalid("model", `the model "auto" is the site's default, and this site has none; name a model`)
+	}
+}
+
 // request is what routing is told of the exchange.
 func (x *exchange) request(op format.Operation) routing.Request {
 	x.clientKey = clientKey(x.r)
 	return routing.Request{
-		Model: x.envelope.model, Format: x.endpoint.Format, Operation: op,
+		Model: x.envelope.model, Names: x.h.names, Format: x.endpoint.Format, Operation: op,
 		Stream: x.envelope.stream, Header: x.r.Header, ClientIP: clientIP(x.r),
 		Sticky: x.sticky(), Override: x.clientKey != "",
 	}

@@ -113,7 +113,7 @@ func (a *attempt) run() outcome {
 	if out := a.send(); out.class != routing.ClassOK {
 		return out
 	}
-	body, err := plainBody(a.response)
+	body, err := upstream.PlainBody(a.response)
 	if err != nil {
 		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
 	}
@@ -123,7 +123,7 @@ func (a *attempt) run() outcome {
 	if a.x.work != nil {
 		return a.x.work.answer(a, body)
 	}
-	streams, body, err := isEventStream(a.response, body)
+	streams, body, err := upstream.IsEventStream(a.response, body)
 	switch {
 	case err != nil:
 		return readFailure(a.ctx, a.name(), routing.ClassBadAnswer, err)
@@ -211,6 +211,7 @@ func (a *attempt) send() outcome {
 		Type:      a.contentType,
 		Body:      &a.body.Body,
 		Header:    a.x.forwarded(a.format),
+		Own:       a.source.Source.Header(),
 		Stream:    a.stream,
 
 		Credential: a.admission.Credential,

@@ -34,7 +34,7 @@ func dialled(t *testing.T, address string, edit func(*upstream.Upstream)) *Handl
 	}
 	t.Cleanup(func() { u.Cleanup() })
 	model := &routing.Model{Sources: []routing.Source{{Upstream: "u0", Model: "real"}}}
-	snapshot, err := routing.NewSnapshot(map[string]*upstream.Upstream{"u0": u}, map[string]*routing.Model{"m": model})
+	snapshot, err := routing.NewSnapshot(routing.Definitions{Upstreams: map[string]*upstream.Upstream{"u0": u}, Models: map[string]*routing.Model{"m": model}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,9 @@ func (x *exchange) countTokens(snapshot *routing.Snapshot) error {
 	if err := x.read(); err != nil {
 		return x.fail(err)
 	}
+	if err := x.chooseModel(snapshot); err != nil {
+		return x.fail(err)
+	}
 	request := x.request(format.OperationChat)
 	if _, err := x.h.router.Plan(snapshot, request); err != nil {
 		return x.fail(x.h.planError(x.envelope.model, err))

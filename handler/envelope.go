@@ -26,11 +26,16 @@ const (
 // envelope is what routing needs of a request: read in one walk over the
 // members of the body's object.
 type envelope struct {
+	// model is what the client asks for; "" if it leaves that to the gateway.
 	model  string
 	stream bool
 	// modelAt is where the model's name stands in the body; absent if the path
-	// names it.
+	// names it, or nothing does.
 	modelAt tape.Value
+	// unnamed says that the body should name the model and does not.
+	unnamed bool
+	// defaulted says that the model is the site's default, whatever the body says.
+	defaulted bool
 	// streamAt and optionsAt are the members stream and stream_options.
 	streamAt, optionsAt tape.Value
 	// usage says that the client asked for token counts in a Chat stream.
@@ -183,8 +188,11 @@ func (env *envelope) setModel(ep *format.Endpoint, at tape.Value) error {
 	switch at.Kind() {
 	case tape.String:
 		return env.setName(at.Text())
-	case tape.Absent, tape.Null:
-		return env.setName("")
+	case tape.Absent:
+		env.unnamed = true
+		return nil
+	case tape.Null:
+		return nil
 	default:
 		return chat.Invalid("model", `the field "model" must be a string`)
 	}
@@ -193,9 +201,6 @@ func (env *envelope) setModel(ep *format.Endpoint, at tape.Value) error {
 // setName takes the model's name from the body.
 func (env *envelope) setName(name string) error {
 	env.model = name
-	if env.model == "" {
-		return chat.Invalid("model", `the request names no model; set the field "model"`)
-	}
 	return env.checkModel()
 }
 

@@ -37,6 +37,7 @@ type exchange struct {
 	admission routing.Admission // of the latest attempt
 	attempts  int
 	moves     int                // to another source
+	keyMoves  int                // to another credential of the same source
 	repeated  bool               // a source was asked once more
 	last      outcome            // of the latest attempt
 	source    *routing.Candidate // of the latest attempt

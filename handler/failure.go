@@ -109,9 +109,14 @@ func (x *exchange) failAttempts() error {
 func (h *Handler) planError(model string, err error) error {
 	unknown := &chat.Error{Kind: chat.ErrNotFound, Code: "model_not_found", Param: "model"}
 	none, unusable := errors.AsType[*routing.NoSourceError](err)
+	if unusable && none.Unable() {
+		unknown.Kind, unknown.Code = chat.ErrInvalidRequest, "task_not_supported"
+	}
 	switch {
 	case unusable && h.ExposeHeaders != exposeOff:
 		unknown.Message = none.Error()
+	case unknown.Kind == chat.ErrInvalidRequest:
+		unknown.Message = fmt.Sprintf("the model %q does not serve such requests; use another model", model)
 	case unusable || errors.Is(err, routing.ErrUnknownModel):
 		unknown.Message = fmt.Sprintf("the model %q does not exist or you do not have access to it", model)
 	default:

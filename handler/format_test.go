@@ -60,7 +60,7 @@ func newGateway(tb testing.TB, edit func(*routing.Model), sources ...stubSource)
 	if edit != nil {
 		edit(model)
 	}
-	snapshot, err := routing.NewSnapshot(upstreams, map[string]*routing.Model{"m": model, "other": model})
+	snapshot, err := routing.NewSnapshot(routing.Definitions{Upstreams: upstreams, Models: map[string]*routing.Model{"m": model, "other": model}})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -13,11 +13,13 @@ import (
 // form is a body of the type multipart/form-data: the bytes as they came, and
 // where in them the parts stand.
 type form struct {
-	data   []byte
-	parts  []formPart
-	tail   int // where the last delimiter begins
-	model  string
-	stream bool
+	data      []byte
+	delimiter []byte // stands in front of each part
+	parts     []formPart
+	tail      int // where the last delimiter begins
+	model     string
+	named     bool // a part names the model
+	stream    bool
 }
 
 // formPart is a part with its delimiter in front: data[start:body] are the
@@ -58,8 +60,8 @@ func brokenForm(why string) error {
 
 // readForm finds the parts of a form (RFC 7578).
 func readForm(data []byte, boundary string) (*form, error) {
-	f := &form{data: data}
 	delimiter := []byte("\r\n--" + boundary)
+	f := &form{data: data, delimiter: delimiter}
 	at := len(delimiter) - 2 // behind the first delimiter, which may lack the line break
 	switch {
 	case bytes.HasPrefix(data, delimiter[2:]):
@@ -84,6 +86,9 @@ func readForm(data []byte, boundary string) (*form, error) {
 		part.end = part.body + length
 		f.parts = append(f.parts, part)
 		start, at = part.end, part.end+len(delimiter)
+	}
+	if len(f.parts) == 0 {
+		return nil, brokenForm("it has no parts")
 	}
 	f.tail = start
 	return f, f.readFields()
@@ -129,7 +134,7 @@ func (f *form) readFields() error {
 			if models++; models > 1 {
 				return chat.Invalid("model", `the field "model" stands twice in the request`)
 			}
-			f.model = string(value[:min(len(value), maxModelName+1)])
+			f.model, f.named = string(value[:min(len(value), maxModelName+1)]), true
 		case "stream":
 			f.stream = strings.EqualFold(string(value[:min(len(value), len("false"))]), "true")
 		}
@@ -151,6 +156,12 @@ func (f *form) write(b *format.Body, model string) {
 			b.Str(model)
 			from = part.end
 		}
+	}
+	if !f.named {
+		b.View(f.data[from:f.tail])
+		b.View(f.delimiter)
+		b.Str("\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n" + model)
+		from = f.tail
 	}
 	b.View(f.data[from:])
 }

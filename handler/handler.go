@@ -74,6 +74,20 @@ type Handler struct {
 	// same site and those of the app.
 	Models map[string]*routing.Model `json:"models,omitempty"`
 
+	// Aliases that this site declares, by name: further names of the models of the
+	// same site and of the app.
+	Aliases map[string]*routing.Alias `json:"aliases,omitempty"`
+
+	// AllowModels are the only names that this site serves and lists: of models, of
+	// aliases and of what upstreams expose; * stands for any text. An internal model
+	// is served by sites that name it here, and by no others. Default: all that is
+	// not internal.
+	AllowModels []string `json:"allow_models,omitempty"`
+
+	// DefaultModel is what requests get that name no model, or the model auto.
+	// Default: none: such requests are answered with 400.
+	DefaultModel string `json:"default_model,omitempty"`
+
 	// MaxAttempts is how many sources a request may try, from 1 to 5.
 	// Default: 3.
 	MaxAttempts int `json:"max_attempts,omitempty"`
@@ -119,6 +133,7 @@ type Handler struct {
 
 	gateway Gateway
 	router  routing.Router
+	names   *routing.Names // of AllowModels
 	logger  *zap.Logger
 	exit    *exit           // nil is that of the process
 	over    <-chan struct{} // closed when the config has not been in force for a while
@@ -133,9 +148,9 @@ type Timeouts struct {
 
 // Gateway is what the handler needs of the app ai_gateway.
 type Gateway interface {
-	// Declare adds a site's definitions to the app's. place says where they
-	// stand, for errors.
-	Declare(place string, upstreams map[string]*upstream.Upstream, models map[string]*routing.Model) error
+	// Declare adds a site's definitions to the app's. place says where they stand,
+	// for errors.
+	Declare(place string, d routing.Definitions) error
 	// Snapshot is the current view of all definitions.
 	Snapshot() (*routing.Snapshot, error)
 }
@@ -174,7 +189,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.gateway = gateway
 	watchExit(ctx)
-	return gateway.Declare("the site's ai_gateway handler", h.Upstreams, h.Models)
+	return gateway.Declare("the site's ai_gateway handler", routing.Definitions{Upstreams: h.Upstreams, Models: h.Models, Aliases: h.Aliases})
 }
 
 // check refuses settings that make no sense.
@@ -186,6 +201,9 @@ func (h *Handler) check() error {
 		return fmt.Errorf("max_body: must not be negative")
 	case h.Timeouts.Total < 0:
 		return fmt.Errorf("timeouts.total: must not be negative")
+	}
+	if err := h.CheckModels(); err != nil {
+		return err
 	}
 	if err := checkOrigins(h.CORS); err != nil {
 		return err
@@ -206,6 +224,30 @@ func (h *Handler) check() error {
 		return nil
 	default:
 		return fmt.Errorf("expose_headers: must be off or basic, not %q", h.ExposeHeaders)
+	}
+}
+
+// CheckModels refuses names that no model can have, and a default that is not
+// served. Errors begin with the field's name.
+func (h *Handler) CheckModels() error {
+	names, err := routing.NewNames(h.AllowModels)
+	if err != nil {
+		return fmt.Errorf("allow_models%w", err)
+	}
+	h.names = names
+	if h.DefaultModel == "" {
+		return nil
+	}
+	if err := routing.CheckName(h.DefaultModel); err != nil {
+		return fmt.Errorf("default_model: %w", err)
+	}
+	switch {
+	case h.DefaultModel == autoModel:
+		return fmt.Errorf("default_model: must name a model; %s stands for the default", autoModel)
+	case !names.Covers(h.DefaultModel):
+		return fmt.Errorf("default_model: %q is not among the models that the site serves", h.DefaultModel)
+	default:
+		return nil
 	}
 }
 
@@ -269,6 +311,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return x.countTokens(snapshot)
 	}
 	if err := x.read(); err != nil {
+		return x.fail(err)
+	}
+	if err := x.chooseModel(snapshot); err != nil {
 		return x.fail(err)
 	}
 	if x.plan, err = h.router.Plan(snapshot, x.request(ep.Operation)); err != nil {

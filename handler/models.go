@@ -18,10 +18,10 @@ const maxPage = 1000
 // listModels answers GET /v1/models and /v1/models/{id}, in the shape that the
 // client's format has for it.
 func (x *exchange) listModels(snapshot *routing.Snapshot) error {
-	models := snapshot.Models()
 	if x.endpoint.Model != "" {
-		return x.oneModel(models)
+		return x.oneModel(snapshot)
 	}
+	models := snapshot.Offers(x.h.names)
 	switch x.endpoint.Format {
 	case format.AnthropicMessages:
 		return x.anthropicPage(models)
@@ -34,7 +34,7 @@ func (x *exchange) listModels(snapshot *routing.Snapshot) error {
 }
 
 // oneModel answers with a single model, or with the error for an unknown one.
-func (x *exchange) oneModel(models []*routing.Entry) error {
+func (x *exchange) oneModel(snapshot *routing.Snapshot) error {
 	name, err := url.PathUnescape(x.endpoint.Model)
 	if err != nil {
 		return x.fail(chat.Invalid("", "the path is not a valid escaped path"))
@@ -42,24 +42,24 @@ func (x *exchange) oneModel(models []*routing.Entry) error {
 	if x.endpoint.Format == format.Gemini {
 		name = strings.TrimPrefix(name, "models/")
 	}
-	i := slices.IndexFunc(models, func(m *routing.Entry) bool { return m.Name == name })
-	if i < 0 {
+	offer, ok := snapshot.Offer(x.h.names, name)
+	if !ok {
 		x.envelope.model = name
 		return x.fail(x.h.planError(name, routing.ErrUnknownModel))
 	}
 	switch x.endpoint.Format {
 	case format.AnthropicMessages:
-		return x.answerJSON(appendAnthropicModel(nil, models[i]))
+		return x.answerJSON(appendAnthropicModel(nil, &offer))
 	case format.Gemini:
-		return x.answerJSON(appendGeminiModel(nil, models[i]))
+		return x.answerJSON(appendGeminiModel(nil, &offer))
 	default:
-		return x.answerJSON(appendOpenAIModel(nil, models[i]))
+		return x.answerJSON(appendOpenAIModel(nil, &offer))
 	}
 }
 
 // anthropicPage answers with a page of the list: limit, after_id and before_id
 // choose it.
-func (x *exchange) anthropicPage(models []*routing.Entry) error {
+func (x *exchange) anthropicPage(models []routing.Offer) error {
 	query := x.r.URL.Query()
 	limit := 20
 	if text := query.Get("limit"); text != "" {
@@ -71,7 +71,7 @@ func (x *exchange) anthropicPage(models []*routing.Entry) error {
 	}
 	more := false
 	index := func(id string) int {
-		return slices.IndexFunc(models, func(m *routing.Entry) bool { return m.Name == id })
+		return slices.IndexFunc(models, func(m routing.Offer) bool { return m.Name == id })
 	}
 	if after := query.Get("after_id"); after != "" {
 		models = models[index(after)+1:]
@@ -97,7 +97,7 @@ func (x *exchange) anthropicPage(models []*routing.Entry) error {
 
 // geminiPage answers with a page of the list: pageSize and pageToken choose it.
 // A token is the name of the last model before the page.
-func (x *exchange) geminiPage(models []*routing.Entry) error {
+func (x *exchange) geminiPage(models []routing.Offer) error {
 	query := x.r.URL.Query()
 	size := 50
 	if text := query.Get("pageSize"); text != "" {
@@ -110,7 +110,7 @@ func (x *exchange) geminiPage(models []*routing.Entry) error {
 		}
 	}
 	if token := query.Get("pageToken"); token != "" {
-		i := slices.IndexFunc(models, func(m *routing.Entry) bool { return m.Name == token })
+		i := slices.IndexFunc(models, func(m routing.Offer) bool { return m.Name == token })
 		if i < 0 {
 			return x.fail(chat.Invalid("pageToken", "pageToken is not one that a list has answered with"))
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -77,7 +76,13 @@ func sendFailure(ctx context.Context, name string, err error) outcome {
 			Kind: chat.ErrAuthentication, Message: "the key of the request holds characters that cannot be sent on",
 		}}
 	}
-	if notHTTP(err) {
+	if errors.Is(err, upstream.ErrNoPlace) {
+		return outcome{class: routing.ClassCredential, detail: err, err: &chat.Error{
+			Kind: chat.ErrBadUpstream, Code: "upstream_configuration",
+			Message: fmt.Sprintf("upstream %q is configured with a credential that goes into a JSON object, and this request is none", name),
+		}}
+	}
+	if upstream.NotHTTP(err) {
 		return outcome{class: routing.ClassBadAnswer, detail: err, err: tell(name, routing.ClassBadAnswer, 0, nil)}
 	}
 	return unreachable(name, err)
@@ -90,19 +95,6 @@ func unreachable(name string, err error) outcome {
 		Code:    "upstream_unreachable",
 		Message: fmt.Sprintf("upstream %q could not be reached", name),
 	}}
-}
-
-// notHTTP says that an answer came that is not HTTP, or whose header has no end.
-// net/http has no types for these errors. An alert of TLS, of a server that
-// expects a handshake, is no answer.
-func notHTTP(err error) bool {
-	const alert = `"\x15\x03`
-	text := err.Error()
-	if strings.Contains(text, alert) {
-		return false
-	}
-	return strings.Contains(text, "malformed HTTP") || strings.Contains(text, "malformed MIME header") ||
-		strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "too many 1xx informational responses")
 }
 
 // readFailure makes an outcome of an error in the middle of an answer.
@@ -153,7 +145,7 @@ func codeOf(c routing.Class) string {
 // statusFailure makes an outcome of an answer whose status is no success. e is
 // what its body says.
 func statusFailure(name string, status int, e *chat.Error) outcome {
-	out := outcome{class: classOf(status, e), status: status, wait: e.RetryAfter, detail: fmt.Errorf("status %d: %s", status, e.Message)}
+	out := outcome{class: routing.ClassOf(status, e), status: status, wait: e.RetryAfter, detail: fmt.Errorf("status %d: %s", status, e.Message)}
 	out.err = tell(name, out.class, status, e)
 	return out
 }
@@ -163,62 +155,12 @@ func statusFailure(name string, status int, e *chat.Error) outcome {
 // (fallback is its class then).
 func upstreamError(name string, e *chat.Error, fallback routing.Class) outcome {
 	c := fallback
-	if status := statusOf(e); status != 0 {
-		c = classOf(status, e)
+	if status := routing.ImpliedStatus(e); status != 0 {
+		c = routing.ClassOf(status, e)
 	}
 	out := outcome{class: c, status: http.StatusOK, wait: e.RetryAfter, detail: e}
 	out.err = tell(name, c, http.StatusOK, e)
 	return out
-}
-
-// statusOf is the status that an error in a 200 answer amounts to, 0 if the
-// answer is merely of the wrong shape.
-func statusOf(e *chat.Error) int {
-	switch e.Kind {
-	case chat.ErrBadUpstream:
-		return 0
-	case chat.ErrServer, chat.ErrUnavailable, chat.ErrOverloaded, chat.ErrTimeout:
-		return http.StatusServiceUnavailable
-	case chat.ErrRateLimit, chat.ErrQuota:
-		return http.StatusTooManyRequests
-	case chat.ErrBilling:
-		return http.StatusPaymentRequired
-	case chat.ErrAuthentication:
-		return http.StatusUnauthorized
-	case chat.ErrPermission:
-		return http.StatusForbidden
-	case chat.ErrNotFound:
-		return http.StatusNotFound
-	case chat.ErrConflict:
-		return http.StatusConflict
-	default:
-		return http.StatusBadRequest
-	}
-}
-
-// classOf reads what the error says before it reads the status: one 429 covers
-// both "too fast" and "no money left".
-func classOf(status int, e *chat.Error) routing.Class {
-	switch {
-	case e.Kind == chat.ErrQuota || e.Kind == chat.ErrBilling || status == http.StatusPaymentRequired:
-		return routing.ClassExhausted
-	case status == http.StatusTooManyRequests:
-		return routing.ClassThrottled
-	case status == http.StatusForbidden && e.Kind == chat.ErrNotFound:
-		return routing.ClassMissing
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return routing.ClassCredential
-	case status == http.StatusNotFound:
-		return routing.ClassMissing
-	case status == http.StatusRequestTimeout || status == http.StatusConflict || status == http.StatusTooEarly:
-		return routing.ClassConflict
-	case status >= 500 || status < 200:
-		return routing.ClassServer
-	case status >= 400:
-		return routing.ClassClientFault
-	default:
-		return routing.ClassBadAnswer
-	}
 }
 
 // tell makes the error that the client sees if the attempt was the last one.

@@ -1,9 +1,7 @@
 package handler
 
 import (
-	"errors"
 	"math/rand/v2"
-	"syscall"
 	"time"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
@@ -44,8 +42,8 @@ func (x *exchange) tryAll() bool {
 	return x.last.class == routing.ClassOK && x.attempts > 0 || x.committed
 }
 
-// next takes leave for the next attempt: at another source, or once more at the
-// last one if there is no other. If nothing has been asked and nothing can be, it
+// next takes leave for the next attempt: at the last source with another credential,
+// at another source, or once more at the last one if there is no other. If nothing has been asked and nothing can be, it
 // notes why.
 func (x *exchange) next() (*routing.Admission, bool) {
 	now := time.Now()
@@ -70,13 +68,18 @@ func (x *exchange) next() (*routing.Admission, bool) {
 
 // paid lets a move to another source pass if it is the request's first and to a
 // healthy one, or if the model's budget pays for it: an outage must not multiply
-// the attempts.
+// the attempts. A move to another credential is judged likewise, but counted by itself:
+// where all credentials of a source are dead, the move to the next source stays free.
 func (x *exchange) paid(a *routing.Admission, now time.Time) (*routing.Admission, bool) {
 	if x.attempts == 0 {
 		return a, true
 	}
-	x.moves++
-	if (x.moves > 1 || a.Probe()) && !x.plan.Budget().Spend() {
+	moves := &x.moves
+	if a.Candidate == x.source {
+		moves = &x.keyMoves
+	}
+	*moves++
+	if (*moves > 1 || a.Probe()) && !x.plan.Budget().Spend() {
 		a.Cancel(now)
 		return nil, false
 	}
@@ -169,6 +172,9 @@ func (x *exchange) try(admission *routing.Admission) outcome {
 		out = a.relay()
 	}
 	a.tellCircuits(&out)
+	if out.blamesKey() {
+		x.plan.AnotherKey(a.source, admission.Credential)
+	}
 	if out.class != routing.ClassOK && out.class != routing.ClassUnsupported {
 		x.failures = append(x.failures, out.class.String())
 		a.log(out)
@@ -182,7 +188,7 @@ func (x *exchange) try(admission *routing.Admission) outcome {
 func (a *attempt) tellCircuits(out *outcome) {
 	now := time.Now()
 	unknown := out.class == routing.ClassMissing && a.x.endpoint.Operation == format.OperationCountTokens
-	if out.class == routing.ClassUnsupported || unknown || ownFault(out.detail) {
+	if out.class == routing.ClassUnsupported || unknown || upstream.OwnFault(out.detail) {
 		a.admission.Cancel(now)
 		return
 	}
@@ -192,10 +198,16 @@ func (a *attempt) tellCircuits(out *outcome) {
 	})
 }
 
-// ownFault says that an attempt failed at the gateway's own side: its process may
-// open no more files, or its configuration forbids the address.
-func ownFault(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, upstream.ErrAddressRefused)
+// blamesKey says that the attempt has failed because of its credential alone, so that
+// another of the same upstream may serve the request. A rate limit is one of the
+// credential wherever an upstream has several.
+func (o *outcome) blamesKey() bool {
+	switch o.class {
+	case routing.ClassCredential, routing.ClassExhausted, routing.ClassThrottled:
+		return !upstream.OwnFault(o.detail) // which is one of the configuration
+	default:
+		return false
+	}
 }
 
 // movesOn says whether the next source may be tried. A request that leaves a

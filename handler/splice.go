@@ -1,7 +1,10 @@
 package handler
 
 import (
+	"strings"
+
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
@@ -38,9 +41,13 @@ func (s *splice) add(e edit) {
 	}
 }
 
-// setModel puts another name in the place of the model's.
+// setModel puts another name in the place of the model's, or adds it where it is
+// missing.
 func (s *splice) setModel(env *envelope, model string) {
-	if env.modelAt.Exists() && model != env.model {
+	switch {
+	case env.unnamed:
+		s.first += `"model":` + string(chat.Quote(model)) + ","
+	case env.modelAt.Exists() && (env.defaulted || model != env.model):
 		s.add(edit{env.modelAt.Start(), env.modelAt.End(), model, true})
 	}
 }
@@ -88,7 +95,7 @@ func (s *splice) write(b *format.Body, d *document, env *envelope) {
 	if s.first != "" {
 		from = d.index.Root().Start() + 1
 		b.View(d.data[:from])
-		b.Str(s.first)
+		b.Str(s.firstBefore(d.index.Root().Len() > 0))
 	}
 	s.view(b, d.data, from, len(d.data))
 }
@@ -96,7 +103,6 @@ func (s *splice) write(b *format.Body, d *document, env *envelope) {
 // rejoin writes the members that may be sent on.
 func (s *splice) rejoin(b *format.Body, d *document) {
 	b.Byte('{')
-	b.Str(s.first)
 	some := false
 	for key, value := range d.index.Root().Members {
 		if isForbidden(key) {
@@ -104,11 +110,24 @@ func (s *splice) rejoin(b *format.Body, d *document) {
 		}
 		if some {
 			b.Byte(',')
+		} else {
+			b.Str(s.first)
 		}
 		some = true
 		s.view(b, d.data, key.Start(), value.End())
 	}
+	if !some {
+		b.Str(s.firstBefore(false))
+	}
 	b.Byte('}')
+}
+
+// firstBefore is what is put in front, with a comma only if something follows.
+func (s *splice) firstBefore(more bool) string {
+	if more {
+		return s.first
+	}
+	return strings.TrimSuffix(s.first, ",")
 }
 
 // view writes data[from:to] with the edits that lie in it.

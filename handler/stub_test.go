@@ -55,10 +55,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 // a source on each of them, in that order of priority.
 type stubGateway struct{ snapshot *routing.Snapshot }
 
-func (g *stubGateway) Declare(string, map[string]*upstream.Upstream, map[string]*routing.Model) error {
-	return nil
-}
-func (g *stubGateway) Snapshot() (*routing.Snapshot, error) { return g.snapshot, nil }
+func (g *stubGateway) Declare(string, routing.Definitions) error { return nil }
+func (g *stubGateway) Snapshot() (*routing.Snapshot, error)      { return g.snapshot, nil }
 
 // newHandler returns a handler whose upstreams speak f and answer with the given
 // functions.
@@ -83,7 +81,7 @@ func newHandler(tb testing.TB, f format.ID, answers ...roundTrip) *Handler {
 		upstreams[name] = u
 		model.Sources = append(model.Sources, routing.Source{Upstream: name, Model: "real", Priority: i + 1})
 	}
-	snapshot, err := routing.NewSnapshot(upstreams, map[string]*routing.Model{"m": model})
+	snapshot, err := routing.NewSnapshot(routing.Definitions{Upstreams: upstreams, Models: map[string]*routing.Model{"m": model}})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -88,10 +88,11 @@ func (a *Admission) leave() {
 }
 
 // Admit draws the next candidate that all circuits admit, and takes leave to ask
-// it. It is false if nothing is left: see NoSource and LastResort. Last says that
-// the request will not ask another source if this one fails, because its attempts
-// are spent or because it would leave a trace: a half-open source, which may well
-// fail, then comes only if nothing else is left.
+// it; the source of AnotherKey comes before the others. It is false if nothing is
+// left: see NoSource and LastResort. Last says that the request will not ask another
+// source if this one fails, because its attempts are spent or because it would leave a
+// trace: a half-open source, which may well fail, then comes only if nothing else is
+// left.
 //
 // A half-open source that no request has drawn for three open times comes first,
 // if another could still serve the request.
@@ -116,9 +117,15 @@ func (p *Plan) Admit(now time.Time, last bool) (Admission, bool) {
 	return p.admitNext(now, true)
 }
 
-// admitNext draws candidates until one is admitted; without probes only such as
-// are not half open.
+// admitNext admits the source that is to get another credential, or else draws
+// candidates until one is admitted; without probes only such as are not half open.
 func (p *Plan) admitNext(now time.Time, probes bool) (Admission, bool) {
+	if c := p.again; c != nil {
+		p.again = nil
+		if a, ok := c.admit(now, &p.req, probes); ok {
+			return a, true
+		}
+	}
 	for c, ok := p.pull(now); ok; c, ok = p.pull(now) {
 		if a, ok := c.admit(now, &p.req, probes); ok {
 			return a, true

@@ -207,14 +207,17 @@ func (c *Candidate) permitKey(a *Admission, now time.Time, req *Request, probes 
 	return false
 }
 
-// chooseKey chooses among the credentials whose circuits admit now. The
-// credential is "" if none does.
+// chooseKey chooses among the credentials whose circuits admit now and that have not
+// failed this request. The credential is "" if there is none.
 func (c *Candidate) chooseKey(a *Admission, now time.Time, req *Request, probes bool) *Circuit {
 	var seed uint64
 	if req.Sticky == "" {
 		seed = req.seed()
 	}
 	id, ok := c.Upstream.ChooseCredential(req.Sticky, seed, func(id string) bool {
+		if req.refused(c, id) {
+			return false
+		}
 		switch c.key(id).standing(now) {
 		case standsClosed:
 			return true

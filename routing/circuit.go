@@ -101,6 +101,7 @@ type Circuit struct {
 	// forced open without an end.
 	until     atomic.Int64
 	throttled atomic.Int64 // when the mark ends
+	succeeded atomic.Int64 // when an attempt last succeeded; 0 if none did
 	lease     atomic.Int64 // when the probe in flight is given up; 0 without one
 	failing   atomic.Bool  // the row is not empty
 	window    window

@@ -55,8 +55,10 @@ func (c *Circuit) doneEasily(now time.Time, o *Outcome) bool {
 		if c.failing.Load() {
 			return false
 		}
+		at := c.moment(now)
+		c.succeeded.Store(at)
 		if !l.off {
-			c.window.add(c.moment(now)/l.width, oneAttempt)
+			c.window.add(at/l.width, oneAttempt)
 		}
 		return true
 	default:
@@ -96,6 +98,9 @@ func (c *Circuit) settle(at int64, p Permit, o *Outcome) {
 	}
 	held := c.release(p)
 	c.throttleBy(at, o)
+	if o.Class == ClassOK {
+		c.succeeded.Store(at)
+	}
 	l := c.limits.Load()
 	if l.off {
 		return

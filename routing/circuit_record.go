@@ -112,6 +112,8 @@ type CircuitView struct {
 	History []CircuitEvent `json:"history,omitempty"`
 	// Failures is the last counted failures, oldest first.
 	Failures []CircuitFailure `json:"failures,omitempty"`
+	// Succeeded is when an attempt last succeeded; zero if none did.
+	Succeeded time.Time `json:"succeeded,omitzero"`
 }
 
 // CircuitRecord is what is kept of a circuit across restarts. Its times are the
@@ -141,6 +143,8 @@ type CircuitRecord struct {
 	// Circuits.Identify.
 	Identity string           `json:"identity,omitempty"`
 	Failures []CircuitFailure `json:"failures,omitempty"`
+	// Succeeded is when an attempt last succeeded; zero if none did.
+	Succeeded time.Time `json:"succeeded,omitzero"`
 }
 
 // View tells how the circuit is.
@@ -165,6 +169,9 @@ func (c *Circuit) View(now time.Time) CircuitView {
 	barred := v.State == CircuitOpen || v.State == CircuitForcedOpen
 	if until := c.until.Load(); barred && until != forever {
 		v.Until = timeOf(now, at, until)
+	}
+	if succeeded := c.succeeded.Load(); succeeded != 0 {
+		v.Succeeded = timeOf(now, at, succeeded)
 	}
 	if throttled := c.throttled.Load(); throttled > at {
 		v.ThrottledUntil = timeOf(now, at, throttled)
@@ -234,6 +241,9 @@ func (c *Circuit) record(now time.Time) CircuitRecord {
 	if until := c.until.Load(); (r.State == CircuitOpen || r.State == CircuitForcedOpen) && until != forever {
 		r.OpenUntil = timeOf(now, at, until)
 	}
+	if succeeded := c.succeeded.Load(); succeeded != 0 {
+		r.Succeeded = timeOf(now, at, succeeded)
+	}
 	if throttled := c.throttled.Load(); throttled > at {
 		r.ThrottledUntil = timeOf(now, at, throttled)
 	}
@@ -274,6 +284,9 @@ func (c *Circuit) restore(now time.Time, r CircuitRecord) {
 	defer c.mu.Unlock()
 	at := c.moment(now)
 	c.restoreThrottle(now, at, &r)
+	if !r.Succeeded.IsZero() && c.succeeded.Load() == 0 {
+		c.succeeded.Store(min(at, c.momentOf(now, r.Succeeded)))
+	}
 	if c.phase().generation() > 1 && !c.yields(&r) {
 		return
 	}

@@ -23,10 +23,10 @@ type Circuits struct {
 
 	mu         sync.RWMutex
 	circuits   map[CircuitKey]*Circuit
-	models     map[string][]*Circuit    // the circuits of an upstream's models
-	identities map[string]string        // of the upstreams
-	unnamed    map[CircuitKey]time.Time // since when no snapshot names them, see Prune
-	named      map[CircuitKey]bool      // by the newest snapshot; nil before the first
+	models     map[string][]*Circuit      // the circuits of an upstream's models
+	identities map[string]string          // of the upstreams
+	unnamed    map[CircuitKey]time.Time   // since when no snapshot names them, see Prune
+	named      func() map[CircuitKey]bool // by the newest snapshot; nil before the first
 	listeners  []func(CircuitRecord)
 	writer     *CircuitWriter
 }
@@ -84,6 +84,16 @@ func (s *Circuits) Get(key CircuitKey, policy *upstream.CircuitPolicy) *Circuit 
 	}
 	c.setPolicy(policy)
 	return c
+}
+
+// adjust gives a circuit that is known another policy, as Get does.
+func (s *Circuits) adjust(key CircuitKey, policy *upstream.CircuitPolicy) {
+	s.mu.RLock()
+	c, ok := s.circuits[key]
+	s.mu.RUnlock()
+	if ok {
+		c.setPolicy(policy)
+	}
 }
 
 func (s *Circuits) getLocked(key CircuitKey, policy *upstream.CircuitPolicy) *Circuit {
@@ -183,8 +193,12 @@ func (c *Circuit) weigh(now time.Time) (busy, open int) {
 // upstream of that name is dropped; what a person decided stays.
 func (s *Circuits) Identify(now time.Time, upstream, identity string) {
 	s.mu.Lock()
+	old, known := s.identities[upstream]
 	s.identities[upstream] = identity
 	s.mu.Unlock()
+	if known && old == identity {
+		return // all its circuits know
+	}
 	for _, c := range s.of(upstream) {
 		c.identify(now, identity)
 	}

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -9,11 +10,12 @@ import (
 // definition may be away, as by mistake, and find its circuits as it left them.
 const unnamedAtMost = 24 * time.Hour
 
-// name tells which circuits the newest snapshot names.
-func (s *Circuits) name(keys map[CircuitKey]bool) {
+// name tells which circuits the newest snapshot names. The function is asked when
+// that matters first, because there may be very many.
+func (s *Circuits) name(keys func() map[CircuitKey]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.named = keys
+	s.named = sync.OnceValue(keys)
 }
 
 // Prune drops circuits that no snapshot has named for 24 hours, in memory and in
@@ -22,9 +24,14 @@ func (s *Circuits) name(keys map[CircuitKey]bool) {
 // it does nothing. Requests that still use such a circuit are not disturbed.
 func (s *Circuits) Prune(now time.Time) error {
 	s.mu.Lock()
+	if s.named == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	named := s.named()
 	var gone []CircuitKey
 	for key, c := range s.circuits {
-		if s.named == nil || s.named[key] || c.holds(now) {
+		if named[key] || c.holds(now) {
 			delete(s.unnamed, key)
 			continue
 		}
@@ -67,7 +74,7 @@ func (s *Circuits) dropLocked(key CircuitKey, c *Circuit) {
 
 // namedLocked says whether the newest snapshot names an upstream.
 func (s *Circuits) namedLocked(upstream string) bool {
-	return s.named[CircuitKey{Scope: ScopeUpstream, Upstream: upstream}]
+	return s.named != nil && s.named()[CircuitKey{Scope: ScopeUpstream, Upstream: upstream}]
 }
 
 // holds says that a person holds the circuit open.
@@ -79,10 +86,10 @@ func (c *Circuit) holds(now time.Time) bool {
 // disabled or not configured at the moment keeps its own.
 func (s *Snapshot) circuitKeys() map[CircuitKey]bool {
 	keys := make(map[CircuitKey]bool)
-	for name, u := range s.upstreams {
+	for name, c := range s.upstreams {
 		keys[CircuitKey{Scope: ScopeUpstream, Upstream: name}] = true
 		keys[CircuitKey{Scope: ScopeCredential, Upstream: name, Credential: noKey}] = true
-		for _, ref := range u.Credentials() {
+		for _, ref := range c.upstream.Credentials() {
 			keys[CircuitKey{Scope: ScopeCredential, Upstream: name, Credential: ref.ID}] = true
 		}
 	}
@@ -90,6 +97,11 @@ func (s *Snapshot) circuitKeys() map[CircuitKey]bool {
 		for i := range e.Model.Sources {
 			source := &e.Model.Sources[i]
 			keys[CircuitKey{Scope: ScopeUpstreamModel, Upstream: source.Upstream, Model: source.Model}] = true
+		}
+	}
+	for name, c := range s.catalogues {
+		for _, model := range c.Models { // clients can ask for these by their own names
+			keys[CircuitKey{Scope: ScopeUpstreamModel, Upstream: name, Model: model}] = true
 		}
 	}
 	return keys

@@ -279,13 +279,15 @@ func TestPrune(t *testing.T) {
 	if len(everything) != 4+1 {                   // v has escalated
 		t.Fatalf("without a snapshot there are %q", everything)
 	}
-	s.name(map[CircuitKey]bool{whole("v"): true, model("v", "a"): true})
+	s.name(func() map[CircuitKey]bool { return map[CircuitKey]bool{whole("v"): true, model("v", "a"): true} })
 	check(0, everything...)
 	check(24*time.Hour-1, everything...)
-	s.name(map[CircuitKey]bool{whole("v"): true, model("v", "a"): true, model("v", "old"): true})
+	s.name(func() map[CircuitKey]bool {
+		return map[CircuitKey]bool{whole("v"): true, model("v", "a"): true, model("v", "old"): true}
+	})
 	check(24*time.Hour-1, everything...) // v's old model is back in time
 	check(24*time.Hour, "u forced", "v ", "v a", "v old")
-	s.name(map[CircuitKey]bool{whole("v"): true, model("v", "a"): true})
+	s.name(func() map[CircuitKey]bool { return map[CircuitKey]bool{whole("v"): true, model("v", "a"): true} })
 	check(35*time.Hour, "u forced", "v ", "v a", "v old")
 	check(36*time.Hour, "u forced", "v ", "v a", "v old") // from now on nobody holds it
 	check(59*time.Hour, "u forced", "v ", "v a")

@@ -61,10 +61,10 @@ type ExplainedSource struct {
 }
 
 // Explain tells how the request would be routed now, and why each source is used
-// or skipped. It takes nothing: no turn, no permit and no place. The error is
-// ErrUnknownModel.
+// or skipped. It takes nothing: no turn, no permit and no place. It is for operators,
+// so internal models are known too. The error is ErrUnknownModel.
 func (r *Router) Explain(s *Snapshot, req Request, now time.Time) (Explanation, error) {
-	entry, ok := s.Model(req.Model)
+	entry, ok := s.Lookup(req.Model)
 	if !ok {
 		return Explanation{}, ErrUnknownModel
 	}
@@ -81,14 +81,14 @@ func (r *Router) Explain(s *Snapshot, req Request, now time.Time) (Explanation, 
 	p, err := r.Plan(s, req)
 	none, unusable := errors.AsType[*NoSourceError](err)
 	if unusable {
-		e.skip(s, none.Skipped)
+		e.skip(entry, none.Skipped)
 		return e, nil
 	}
 	if err != nil {
 		return Explanation{}, err
 	}
 	e.plan(&p, now)
-	e.skip(s, p.way.skipped)
+	e.skip(entry, p.way.skipped)
 	if !e.Usable {
 		e.RetryAfter = int(p.NoSource(now).RetryAfter / time.Second)
 	}
@@ -127,9 +127,9 @@ func expected(g *group, entry *Entry, req Request, now time.Time) []*Candidate {
 }
 
 // skip adds the sources that the configuration leaves out.
-func (e *Explanation) skip(s *Snapshot, skipped []Skip) {
+func (e *Explanation) skip(entry *Entry, skipped []Skip) {
 	for _, skip := range skipped {
-		x := explained(skip.Source, s.state.Source(e.Model, skip.Source.ID()))
+		x := explained(skip.Source, entry.observed.source(skip.Source.ID()))
 		x.skip(skip)
 		e.Sources = append(e.Sources, x)
 	}

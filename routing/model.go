@@ -22,8 +22,21 @@ import (
 type Model struct {
 	// The name shown to people. Default: the model's name.
 	DisplayName string `json:"display_name,omitempty"`
+	// What the model is for, as shown to people; at most 10,000 bytes. Default: none.
+	Description string `json:"description,omitempty"`
 	// Who made the model, as shown to clients. Default: none.
 	Vendor string `json:"vendor,omitempty"`
+	// Who may ask for the model: `public` is everybody, `internal` only those for whom
+	// it is named, such as the sites whose list of models names it; for all others it
+	// does not exist. Default: public.
+	Access string `json:"access,omitempty"`
+	// Where lists show the model: lower numbers come first, equal ones by name.
+	// Default: 0.
+	Order int `json:"order,omitempty"`
+	// What the model may be asked for: `chat` (and counting its tokens), `complete`,
+	// `embed`, `image_generate`, `image_edit`, `audio_speech`, `audio_transcribe`,
+	// `rerank`. Default: all that its sources can do.
+	Operations []format.Operation `json:"operations,omitempty"`
 	// What happens to a request that cannot be expressed in an upstream's format
 	// without changing what it means: `drop` leaves out what has no place there and
 	// says so, `error` answers with 400. Default: that of the handler.
@@ -70,7 +83,14 @@ type Model struct {
 	Sources []Source `json:"sources,omitempty"`
 
 	selector Selector // nil: weighted
+	noSource bool     // may be without a source
 }
+
+// The values of access.
+const (
+	AccessPublic   = "public"
+	AccessInternal = "internal"
+)
 
 // The values of mode.
 const (
@@ -82,8 +102,15 @@ const (
 // made of the model. An error names the field it is about.
 func (m *Model) Provision(ctx caddy.Context) error { return m.loadPolicy(ctx) }
 
-// maxName is the longest name in bytes.
-const maxName = 256
+// AllowNoSource lets the model be without a source: it is being set up, and unknown
+// to clients until it has one. It is called before a snapshot is made of it.
+func (m *Model) AllowNoSource() { m.noSource = true }
+
+// The longest name and the longest description, in bytes.
+const (
+	maxName        = 256
+	maxDescription = 10_000
+)
 
 // maxWeight is the largest weight.
 const maxWeight = 1000
@@ -92,8 +119,8 @@ const maxWeight = 1000
 // tokens.
 const MaxContextWindow = 1_000_000_000
 
-// checkName refuses names that cannot be used in logs, headers and requests.
-func checkName(name string) error {
+// CheckName refuses names that cannot be used in logs, headers and requests.
+func CheckName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("must not be empty")
@@ -112,20 +139,14 @@ func checkName(name string) error {
 
 // check refuses a model that cannot be served. Errors start with the field's
 // path below the model.
-func (m *Model) check(upstreams map[string]*upstream.Upstream) error {
-	if len(m.Sources) == 0 {
+func (m *Model) check(upstreams map[string]*connection) error {
+	if len(m.Sources) == 0 && !m.noSource {
 		return errors.New(".sources: a model needs at least one source")
 	}
-	if err := CheckOnUnsupported(m.OnUnsupported); err != nil {
-		return fmt.Errorf(".on_unsupported: %w", err)
+	if err := m.checkFields(); err != nil {
+		return err
 	}
 	if err := m.checkChoice(); err != nil {
-		return err
-	}
-	if _, err := m.serverTools(); err != nil {
-		return err
-	}
-	if err := m.override(new(capability.Model)); err != nil {
 		return err
 	}
 	for i := range m.Sources {
@@ -140,14 +161,23 @@ func (m *Model) check(upstreams map[string]*upstream.Upstream) error {
 	return nil
 }
 
-// checkChoice refuses fields that say how a source is chosen and cannot be
-// followed.
-func (m *Model) checkChoice() error {
-	if m.PolicyRaw != nil && m.selector == nil {
-		if _, err := normalPolicy(m.PolicyRaw); err != nil {
-			return fmt.Errorf(".policy: %w", err)
-		}
-		return errors.New(".policy: was not loaded") // the model was never provisioned
+// CheckAlone refuses fields that can be judged by themselves: without the model's
+// other fields, the upstreams and the policy. An error begins with the field's name.
+// Configuration adapters call it where they still know the line.
+func (m *Model) CheckAlone() error {
+	if err := m.checkFields(); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "."))
+	}
+	return nil
+}
+
+// checkFields is CheckAlone; errors start with the field's path below the model.
+func (m *Model) checkFields() error {
+	if err := m.checkUse(); err != nil {
+		return err
+	}
+	if err := CheckOnUnsupported(m.OnUnsupported); err != nil {
+		return fmt.Errorf(".on_unsupported: %w", err)
 	}
 	if m.StickyHeader != "" {
 		if err := checkHeaderName(m.StickyHeader); err != nil {
@@ -158,6 +188,50 @@ func (m *Model) checkChoice() error {
 	case "", ModeBalanced, ModePinned:
 	default:
 		return fmt.Errorf(".mode: must be balanced or pinned, not %q", m.Mode)
+	}
+	if _, err := m.serverTools(); err != nil {
+		return err
+	}
+	return m.override(new(capability.Model))
+}
+
+// checkUse refuses fields that say what the model is for and cannot be followed.
+func (m *Model) checkUse() error {
+	if len(m.Description) > maxDescription {
+		return fmt.Errorf(".description: must not be longer than %d bytes", maxDescription)
+	}
+	switch m.Access {
+	case "", AccessPublic, AccessInternal:
+	default:
+		return fmt.Errorf(".access: must be public or internal, not %q", m.Access)
+	}
+	for i, op := range m.Operations {
+		if !slices.Contains(operations, op) {
+			return fmt.Errorf(".operations[%d]: unknown operation %q; known: %s", i, op, strings.Join(Operations(), ", "))
+		}
+		if slices.Contains(m.Operations[:i], op) {
+			return fmt.Errorf(".operations[%d]: %s stands twice", i, op)
+		}
+	}
+	return nil
+}
+
+// serves says whether the model may be asked for an operation.
+func (m *Model) serves(op format.Operation) bool {
+	if len(m.Operations) == 0 || slices.Contains(m.Operations, op) {
+		return true
+	}
+	return op == format.OperationCountTokens && slices.Contains(m.Operations, format.OperationChat)
+}
+
+// checkChoice refuses fields that say how a source is chosen and cannot be
+// followed.
+func (m *Model) checkChoice() error {
+	if m.PolicyRaw != nil && m.selector == nil {
+		if _, err := normalPolicy(m.PolicyRaw); err != nil {
+			return fmt.Errorf(".policy: %w", err)
+		}
+		return errors.New(".policy: was not loaded") // the model was never provisioned
 	}
 	switch {
 	case m.Active == "" && m.Mode != ModePinned:
@@ -258,9 +332,20 @@ type Source struct {
 	// Asks the upstream for a stream even if the client wants none, and gathers it:
 	// for upstreams that serve nothing else. Default: false.
 	ForceStream bool `json:"force_stream,omitempty"`
+	// Headers sent with every request to this source, in the place of the upstream's
+	// of the same name. They are sent as they are written, without placeholders;
+	// headers that belong to the connection, to the gateway or to the credential are
+	// refused. Default: none.
+	Headers http.Header `json:"headers,omitempty"`
 	// Takes the source out of use. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
+
+	sent http.Header // Headers in canonical form; set in snapshots
 }
+
+// Header is what is sent besides the upstream's own headers. It is there for the
+// sources of snapshots, and must not be changed.
+func (s *Source) Header() http.Header { return s.sent }
 
 // ID identifies the source within its model:
 // <upstream>:<upstream model>[:<format>].
@@ -290,15 +375,16 @@ func (s *Source) weight() int {
 
 // check refuses a source that can never serve. Errors start with the field's
 // path below the source.
-func (s *Source) check(upstreams map[string]*upstream.Upstream) error {
+func (s *Source) check(upstreams map[string]*connection) error {
 	if s.Upstream == "" {
 		return fmt.Errorf(".upstream: required; known: %s", known(upstreams))
 	}
-	u, ok := upstreams[s.Upstream]
+	c, ok := upstreams[s.Upstream]
 	if !ok {
 		return fmt.Errorf(".upstream: unknown upstream %q; known: %s", s.Upstream, known(upstreams))
 	}
-	if err := checkName(s.Model); err != nil {
+	u := c.upstream
+	if err := CheckName(s.Model); err != nil {
 		return fmt.Errorf(".model: %w", err)
 	}
 	if s.Format != "" && !u.Speaks(s.Format) {
@@ -312,6 +398,9 @@ func (s *Source) check(upstreams map[string]*upstream.Upstream) error {
 	}
 	if s.ContextWindow < 0 || s.ContextWindow > MaxContextWindow {
 		return fmt.Errorf(".context_window: must be a number of tokens up to %d", MaxContextWindow)
+	}
+	if _, err := upstream.PlainHeaders("headers", s.Headers); err != nil {
+		return fmt.Errorf(".%w", err)
 	}
 	return nil
 }

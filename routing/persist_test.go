@@ -360,7 +360,7 @@ func TestPruneDeletesRecords(t *testing.T) {
 			for _, key := range names {
 				named[key] = true
 			}
-			s.name(named)
+			s.name(func() map[CircuitKey]bool { return named })
 			now := time.Now()
 			if err := s.Prune(now); err != nil {
 				return err

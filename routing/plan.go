@@ -20,6 +20,8 @@ type Plan struct {
 	order []*Candidate
 	// taken was drawn out of its turn; nil if none was.
 	taken *Candidate
+	// again comes next, with another credential than before; nil if none does.
+	again *Candidate
 	// drawn marks the drawn candidates of the group: the first 64 in the word,
 	// the others in the list.
 	drawn uint64

@@ -233,7 +233,7 @@ func TestPolicyConfig(t *testing.T) {
 	}
 	m := &Model{PolicyRaw: json.RawMessage(`{"policy":"random"}`), Sources: []Source{{Upstream: "a", Model: "x"}}}
 	d := decode(t, "", "")
-	if _, err := NewSnapshot(d.Upstreams, map[string]*Model{"m": m}); err == nil || err.Error() != "models.m.policy: was not loaded" {
+	if _, err := NewSnapshot(Definitions{Upstreams: d.Upstreams, Models: map[string]*Model{"m": m}}); err == nil || err.Error() != "models.m.policy: was not loaded" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -267,7 +267,7 @@ func TestChoiceErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := decode(t, "", abc(tc.options, 1, 1, 1))
-			if _, err := NewSnapshot(d.Upstreams, d.Models); err == nil || err.Error() != tc.want {
+			if _, err := NewSnapshot(d); err == nil || err.Error() != tc.want {
 				t.Errorf("got  %v\nwant %s", err, tc.want)
 			}
 		})

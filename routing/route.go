@@ -26,17 +26,67 @@ type group struct {
 	turns      *turns
 }
 
+// routeKey is what a route depends on besides the model.
+type routeKey struct {
+	client    format.ID
+	operation format.Operation
+}
+
+// operations lists the operations that are served through sources.
+var operations = []format.Operation{
+	format.OperationChat, format.OperationComplete, format.OperationCountTokens, format.OperationEmbed,
+	format.OperationImageGenerate, format.OperationImageEdit, format.OperationAudioSpeech,
+	format.OperationAudioTranscribe, format.OperationRerank,
+}
+
+// Operations lists the operations that a model can be asked for.
+func Operations() []string {
+	names := make([]string, len(operations))
+	for i, op := range operations {
+		names[i] = string(op)
+	}
+	return names
+}
+
+// kinds numbers the kinds of requests that clients can make.
+var kinds = func() map[routeKey]int {
+	all := make(map[routeKey]int)
+	for _, op := range operations {
+		for _, client := range upstream.KnownFormats() {
+			if upstream.Serves(client, op) {
+				all[routeKey{client, op}] = len(all)
+			}
+		}
+	}
+	return all
+}()
+
+// route is the route for a kind of request. It is made when the first such request
+// comes: most models are asked for in one or two ways.
+func (e *Entry) route(client format.ID, op format.Operation) *route {
+	kind, ok := kinds[routeKey{client, op}]
+	if !ok {
+		return e.newRoute(client, op)
+	}
+	slot := &e.routes[kind]
+	if r := slot.Load(); r != nil {
+		return r
+	}
+	slot.CompareAndSwap(nil, e.newRoute(client, op))
+	return slot.Load()
+}
+
 // newRoute sorts out the sources and groups the rest by priority.
-func (s *Snapshot) newRoute(e *Entry, client format.ID, op format.Operation) *route {
+func (e *Entry) newRoute(client format.ID, op format.Operation) *route {
 	r := new(route)
 	for i := range e.Model.Sources {
 		source := &e.Model.Sources[i]
-		c, skip := s.candidate(e, source, client, op)
+		c, skip := e.candidate(i, client, op)
 		if skip.Cause != CauseNone {
 			r.skipped = append(r.skipped, skip)
 			continue
 		}
-		r.add(c, s.state.turnsOf(e.Name, source.priority()))
+		r.add(c, e.observed.turnsOf(source.priority()))
 	}
 	slices.SortFunc(r.groups, func(a, b group) int { return a.priority - b.priority })
 	if len(r.groups) == 0 {
@@ -45,33 +95,45 @@ func (s *Snapshot) newRoute(e *Entry, client format.ID, op format.Operation) *ro
 	return r
 }
 
+// leftOut says why a source is not used for any request; CauseNone if it is.
+func (e *Entry) leftOut(i int) (cause Cause, reason string) {
+	source, u := &e.Model.Sources[i], e.through[i].upstream
+	unavailable := u.Unavailable()
+	missing, unconfigured := strings.CutPrefix(unavailable, "not configured: ")
+	switch {
+	case source.Disabled:
+		return CauseDisabled, "is disabled"
+	case !e.Model.uses(source):
+		return CauseInactive, "is not the active source"
+	case unconfigured:
+		return CauseUnconfigured, "is not configured (" + missing + ")"
+	case unavailable != "":
+		return CauseDisabled, "is " + unavailable + " with its upstream"
+	case e.through[i].disabled[source.Model]:
+		return CauseDisabled, "is disabled in the catalogue"
+	default:
+		return CauseNone, ""
+	}
+}
+
 // candidate makes a candidate of a source, or says why it is skipped.
-func (s *Snapshot) candidate(e *Entry, source *Source, client format.ID, op format.Operation) (Candidate, Skip) {
-	u := s.upstreams[source.Upstream]
-	f, ok := u.FormatFor(client, op)
+func (e *Entry) candidate(i int, client format.ID, op format.Operation) (Candidate, Skip) {
+	source, u := &e.Model.Sources[i], e.through[i].upstream
 	skip := func(cause Cause, reason string) (Candidate, Skip) {
 		return Candidate{}, Skip{Source: source, Cause: cause, Reason: reason}
 	}
-	reason := u.Unavailable()
-	missing, unconfigured := strings.CutPrefix(reason, "not configured: ")
-	switch {
-	case source.Disabled:
-		return skip(CauseDisabled, "is disabled")
-	case !e.Model.uses(source):
-		return skip(CauseInactive, "is not the active source")
-	case unconfigured:
-		return skip(CauseUnconfigured, "is not configured ("+missing+")")
-	case reason != "":
-		return skip(CauseDisabled, "is "+reason+" with its upstream")
-	case !ok:
+	if cause, reason := e.leftOut(i); cause != CauseNone {
+		return skip(cause, reason)
+	}
+	f, ok := u.FormatFor(client, op)
+	if !ok || !e.Model.serves(op) {
 		return skip(CauseUnable, "does not serve "+string(op))
 	}
 	c := Candidate{
 		Source: source, Upstream: u, Format: f, Model: source.Model, Serves: e,
-		weight: source.weight(), seed: hashText(source.ID()), state: s.state.Source(e.Name, source.ID()),
+		weight: source.weight(), seed: hashText(source.ID()), state: e.observed.source(source.ID()),
 	}
 	c.Target = e.target(u, source)
-	s.connect(&c)
 	switch {
 	case source.Format != "" && !upstream.Serves(source.Format, op):
 		return skip(CauseUnable, "does not serve "+string(op)+" in the format "+string(source.Format))
@@ -80,6 +142,7 @@ func (s *Snapshot) candidate(e *Entry, source *Source, client format.ID, op form
 	case f == format.OpenAIChat && c.Target.Can.ChatTools != capability.ChatToolsFree && u.Speaks(format.OpenAIResponses):
 		c.ToolFormat = format.OpenAIResponses
 	}
+	e.circuits(i, &c)
 	return c, Skip{}
 }
 
@@ -87,26 +150,35 @@ func (s *Snapshot) candidate(e *Entry, source *Source, client format.ID, op form
 // asks for one. No credential can have this id.
 const noKey = "-"
 
-// connect gives a candidate its circuits.
-func (s *Snapshot) connect(c *Candidate) {
-	u := c.Upstream
-	circuit := func(key CircuitKey) *Circuit {
-		if s.state.Circuits == nil {
-			return nil
-		}
-		key.Upstream = u.Name()
-		return s.state.Circuits.Get(key, s.policies[u.Name()])
+// circuits gives a candidate its circuits.
+func (e *Entry) circuits(i int, c *Candidate) {
+	connection := e.through[i]
+	c.upstreamCircuit = connection.circuit(e.state, CircuitKey{Scope: ScopeUpstream})
+	c.modelCircuit = connection.circuit(e.state, CircuitKey{Scope: ScopeUpstreamModel, Model: c.Model})
+	c.keys = connection.keys(e.state)
+}
+
+// circuit is a circuit of the upstream; nil if nothing is observed.
+func (c *connection) circuit(state *State, key CircuitKey) *Circuit {
+	if state.Circuits == nil {
+		return nil
 	}
-	c.upstreamCircuit = circuit(CircuitKey{Scope: ScopeUpstream})
-	c.modelCircuit = circuit(CircuitKey{Scope: ScopeUpstreamModel, Model: c.Model})
-	for _, ref := range u.Credentials() {
+	key.Upstream = c.upstream.Name()
+	return state.Circuits.Get(key, c.policy)
+}
+
+// keys are the circuits of the credentials that can be used.
+func (c *connection) keys(state *State) []keyCircuit {
+	var keys []keyCircuit
+	for _, ref := range c.upstream.Credentials() {
 		if ref.Missing == "" {
-			c.keys = append(c.keys, keyCircuit{ref.ID, circuit(CircuitKey{Scope: ScopeCredential, Credential: ref.ID})})
+			keys = append(keys, keyCircuit{ref.ID, c.circuit(state, CircuitKey{Scope: ScopeCredential, Credential: ref.ID})})
 		}
 	}
-	if len(c.keys) == 0 {
-		c.keys = []keyCircuit{{"", circuit(CircuitKey{Scope: ScopeCredential, Credential: noKey})}}
+	if len(keys) == 0 {
+		keys = []keyCircuit{{"", c.circuit(state, CircuitKey{Scope: ScopeCredential, Credential: noKey})}}
 	}
+	return keys
 }
 
 // target is what is known of a source's upstream model, with the settings of the

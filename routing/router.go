@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 )
 
-// ErrUnknownModel means that there is no model of that name, or that it is
-// disabled.
+// ErrUnknownModel means that there is no model of that name, that it is disabled,
+// or that it may not be asked for.
 var ErrUnknownModel = errors.New("unknown model")
 
 // Router orders the sources of a model for a request. The zero value is ready
@@ -26,6 +26,8 @@ type Router struct {
 type Request struct {
 	// Model is the name the client asked for.
 	Model string
+	// Names is which names may be asked for. Default: nil: those of public models.
+	Names *Names
 	// Format is the client's format.
 	Format format.ID
 	// Operation is what the client asked for.
@@ -45,9 +47,10 @@ type Request struct {
 	// upstreams and their circuits do not matter.
 	Override bool
 
-	intN  func(int) int
-	turns *turns
-	dry   bool // of an explanation: nothing is taken
+	intN    func(int) int
+	turns   *turns
+	refusal *refusal // of a credential, the latest; nil if none was refused
+	dry     bool     // of an explanation: nothing is taken
 }
 
 // IntN returns a random number in [0,n).
@@ -191,18 +194,30 @@ func (e *NoSourceError) Disabled() bool {
 	return true
 }
 
+// Unable says that the sources in use do not serve what is asked for, so that no
+// time and no repair will help the request.
+func (e *NoSourceError) Unable() bool {
+	unable := false
+	for _, s := range e.Skipped {
+		switch s.Cause {
+		case CauseUnable:
+			unable = true
+		case CauseDisabled, CauseInactive, CauseUnconfigured:
+		default:
+			return false
+		}
+	}
+	return unable
+}
+
 // Plan finds the model and prepares the draw of its sources. The error is
 // ErrUnknownModel or a *NoSourceError.
 func (r *Router) Plan(s *Snapshot, req Request) (Plan, error) {
-	e, ok := s.Model(req.Model)
-	if !ok {
+	e, ok := s.Lookup(req.Model)
+	if !ok || !req.dry && !req.Names.admits(req.Model, e) {
 		return Plan{}, ErrUnknownModel
 	}
-	way, ok := e.routes[routeKey{req.Format, req.Operation}]
-	if !ok {
-		// A kind of request that nothing was prepared for.
-		way = s.newRoute(e, req.Format, req.Operation)
-	}
+	way := e.route(req.Format, req.Operation)
 	if way.failed != nil {
 		return Plan{}, way.failed
 	}

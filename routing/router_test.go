@@ -13,21 +13,14 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
-
-// definitions are the upstreams and models of a test, as in a configuration.
-type definitions struct {
-	Upstreams map[string]*upstream.Upstream `json:"upstreams"`
-	Models    map[string]*Model             `json:"models"`
-}
 
 // three provisions the upstreams a, b and c, besides those in the text.
 const three = `"a":{"base_url":"http://a"},"b":{"base_url":"http://b"},"c":{"base_url":"http://c","formats":["anthropic_messages"]}`
 
-func decode(t testing.TB, upstreams, models string) definitions {
+func decode(t testing.TB, upstreams, models string) Definitions {
 	t.Helper()
-	var d definitions
+	var d Definitions
 	if upstreams == "" {
 		upstreams = three
 	}
@@ -58,7 +51,7 @@ func decode(t testing.TB, upstreams, models string) definitions {
 func snapshot(t testing.TB, upstreams, models string) *Snapshot {
 	t.Helper()
 	d := decode(t, upstreams, models)
-	s, err := NewSnapshot(d.Upstreams, d.Models)
+	s, err := NewSnapshot(d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestSnapshotErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := decode(t, tc.upstreams, tc.models)
-			if _, err := NewSnapshot(d.Upstreams, d.Models); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := NewSnapshot(d); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got  %v\nwant %s", err, tc.want)
 			}
 		})
@@ -86,7 +86,7 @@ func TestListing(t *testing.T) {
 // What happens to the definitions afterwards does not reach the snapshot.
 func TestSnapshotIsImmutable(t *testing.T) {
 	d := decode(t, "", `"m":{"sources":[{"upstream":"a","model":"x"}]}`)
-	s, err := NewSnapshot(d.Upstreams, d.Models)
+	s, err := NewSnapshot(d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,10 @@
 package routing
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
 // State is what is observed of models and sources while requests run. It lives
@@ -20,6 +19,7 @@ type State struct {
 
 	mu     sync.Mutex
 	models map[string]*modelState
+	passed map[string]*modelState // of names that stand for an upstream model
 }
 
 // NewState returns a state that has seen nothing, with circuits that are all
@@ -27,37 +27,13 @@ type State struct {
 func NewState() *State { return &State{Circuits: NewCircuits()} }
 
 // NewSnapshot is like the function NewSnapshot; the snapshot's plans are drawn by
-// what this state has observed, and add to it. The policy holds for the circuits
-// of all upstreams as far as they do not set their own; nil stands for the
-// defaults. Upstreams that have become others lose what their circuits found out
-// about the old ones; models and sources that the snapshot does not name are
-// forgotten, circuits only later (see Circuits.Prune). Requests that still use any
-// of these are not disturbed.
-func (s *State) NewSnapshot(upstreams map[string]*upstream.Upstream, models map[string]*Model, policy *upstream.CircuitPolicy) (*Snapshot, error) {
-	snapshot, err := newSnapshot(upstreams, models, s, policy)
-	if err != nil {
-		return nil, err
-	}
-	s.retain(snapshot)
-	if s.Circuits != nil {
-		s.Circuits.name(snapshot.circuitKeys())
-	}
-	return snapshot, nil
-}
+// what this state has observed, and add to it. The state itself changes only when
+// the snapshot is adopted: see Snapshot.Adopt.
+func (s *State) NewSnapshot(d Definitions) (*Snapshot, error) { return newSnapshot(s, d) }
 
 // Source is the state of a source of a model. It is made if it is not known; of
 // a source that no snapshot names it is dropped with the next snapshot.
-func (s *State) Source(model, sourceID string) *SourceState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.modelLocked(model)
-	source, ok := m.sources[sourceID]
-	if !ok {
-		source = new(SourceState)
-		m.sources[sourceID] = source
-	}
-	return source
-}
+func (s *State) Source(model, sourceID string) *SourceState { return s.model(model).source(sourceID) }
 
 // Budget is the retry budget of a model. It is made, full, if it is not known.
 func (s *State) Budget(model string) *RetryBudget { return &s.model(model).budget }
@@ -66,60 +42,88 @@ func (s *State) Budget(model string) *RetryBudget { return &s.model(model).budge
 func (s *State) model(name string) *modelState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.modelLocked(name)
-}
-
-func (s *State) modelLocked(name string) *modelState {
-	if m, ok := s.models[name]; ok {
-		return m
+	m, ok := s.models[name]
+	if !ok {
+		m = new(modelState)
+		s.keepLocked(name, m)
 	}
-	if s.models == nil {
-		s.models = make(map[string]*modelState)
-	}
-	m := &modelState{sources: make(map[string]*SourceState), turns: make(map[int]*turns)}
-	s.models[name] = m
 	return m
 }
 
-// turnsOf is whose turn it is in one priority of a model.
-func (s *State) turnsOf(model string, priority int) *turns {
+// observed is the state of a model as far as it is known, else a new one, which is
+// kept when a snapshot that uses it is adopted.
+func (s *State) observed(name string) *modelState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.modelLocked(model)
-	t, ok := m.turns[priority]
-	if !ok {
-		t = new(turns)
-		m.turns[priority] = t
+	if m, ok := s.models[name]; ok {
+		return m
 	}
-	return t
+	return new(modelState)
 }
 
-// retain drops what belongs to nothing that the snapshot names.
-func (s *State) retain(snapshot *Snapshot) {
+func (s *State) keepLocked(name string, m *modelState) {
+	if s.models == nil {
+		s.models = make(map[string]*modelState)
+	}
+	s.models[name] = m
+}
+
+// maxPassing bounds the names without a model of their own of which something is
+// observed: clients choose them.
+const maxPassing = 4096
+
+// passing is the state of a name without a model of its own: an upstream model that
+// is exposed or pinned. When there are too many, any other is forgotten.
+func (s *State) passing(name string) *modelState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, m := range s.models {
-		e, ok := snapshot.models[name]
-		if !ok {
+	if m, ok := s.passed[name]; ok {
+		return m
+	}
+	if s.passed == nil {
+		s.passed = make(map[string]*modelState)
+	}
+	if len(s.passed) >= maxPassing {
+		dropAny(s.passed)
+	}
+	m := new(modelState)
+	s.passed[name] = m
+	return m
+}
+
+// dropAny takes one entry out of a map.
+func dropAny[V any](m map[string]V) {
+	for key := range m {
+		delete(m, key)
+		return
+	}
+}
+
+// keep makes an entry's state that of its name, without the sources and the
+// priorities that the entry no longer has.
+func (s *State) keep(e *Entry) {
+	s.mu.Lock()
+	s.keepLocked(e.Name, e.observed)
+	s.mu.Unlock()
+	e.observed.trim(e.Model)
+}
+
+// drop forgets the models whose names match.
+func (s *State) drop(match func(name string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.models {
+		if match(name) {
 			delete(s.models, name)
-			continue
-		}
-		ids, priorities := make(map[string]bool), make(map[int]bool)
-		for i := range e.Model.Sources {
-			ids[e.Model.Sources[i].ID()] = true
-			priorities[e.Model.Sources[i].priority()] = true
-		}
-		for id := range m.sources {
-			if !ids[id] {
-				delete(m.sources, id)
-			}
-		}
-		for priority := range m.turns {
-			if !priorities[priority] {
-				delete(m.turns, priority)
-			}
 		}
 	}
+}
+
+// forget drops what was observed of a model.
+func (s *State) forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.models, name)
 }
 
 // modelState is what is observed of one model.
@@ -129,9 +133,56 @@ type modelState struct {
 	// nanoseconds since 1970.
 	best atomic.Int64
 
-	// The state's lock guards the maps.
+	// mu guards the maps.
+	mu      sync.Mutex
 	sources map[string]*SourceState
 	turns   map[int]*turns // by priority
+}
+
+// source is the state of a source, which is made if it is not known.
+func (m *modelState) source(id string) *SourceState {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	source, ok := m.sources[id]
+	if !ok {
+		if m.sources == nil {
+			m.sources = make(map[string]*SourceState)
+		}
+		source = new(SourceState)
+		m.sources[id] = source
+	}
+	return source
+}
+
+// turnsOf is whose turn it is in one priority.
+func (m *modelState) turnsOf(priority int) *turns {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, ok := m.turns[priority]
+	if !ok {
+		if m.turns == nil {
+			m.turns = make(map[int]*turns)
+		}
+		t = new(turns)
+		m.turns[priority] = t
+	}
+	return t
+}
+
+// trim drops what belongs to nothing that the model has.
+func (m *modelState) trim(model *Model) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.sources) == 0 && len(m.turns) == 0 {
+		return
+	}
+	ids, priorities := make(map[string]bool), make(map[int]bool)
+	for i := range model.Sources {
+		ids[model.Sources[i].ID()] = true
+		priorities[model.Sources[i].priority()] = true
+	}
+	maps.DeleteFunc(m.sources, func(id string, _ *SourceState) bool { return !ids[id] })
+	maps.DeleteFunc(m.turns, func(priority int, _ *turns) bool { return !priorities[priority] })
 }
 
 // bestAgain is how long after an attempt at an open source of a model the next

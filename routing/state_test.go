@@ -10,10 +10,11 @@ import (
 func observedBy(t testing.TB, state *State, upstreams, models string) *Snapshot {
 	t.Helper()
 	d := decode(t, upstreams, models)
-	s, err := state.NewSnapshot(d.Upstreams, d.Models, nil)
+	s, err := state.NewSnapshot(d)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Adopt()
 	return s
 }
 
@@ -52,7 +53,7 @@ func TestStateForgets(t *testing.T) {
 	old := candidates(t, first)["x"]
 	old.State().Begin()
 	for range 5 {
-		observedBy(t, state, "", `"m":{"sources":[{"upstream":"b","model":"y","priority":3}]}`)
+		drawn(t, seeded(), observedBy(t, state, "", `"m":{"sources":[{"upstream":"b","model":"y","priority":3}]}`), chatRequest("m"))
 	}
 	if len(state.models) != 1 || len(state.models["m"].sources) != 1 || len(state.models["m"].turns) != 1 {
 		t.Errorf("got %d models, %d sources and %d turns, want 1 of each",
@@ -63,7 +64,7 @@ func TestStateForgets(t *testing.T) {
 		t.Errorf("x is new and has %d attempts", n)
 	}
 	d := decode(t, "", `"m":{"sources":[{"upstream":"a","model":""}]}`)
-	if _, err := state.NewSnapshot(d.Upstreams, d.Models, nil); err == nil || len(state.models["m"].sources) != 3 {
+	if _, err := state.NewSnapshot(d); err == nil || len(state.models["m"].sources) != 3 {
 		t.Errorf("a refused config: %v, %d sources left", err, len(state.models["m"].sources))
 	}
 }

@@ -138,7 +138,7 @@ func TestWindowIsChecked(t *testing.T) {
 		`2000000000`: "models.m.sources[0].context_window: must be a number of tokens up to 1000000000",
 	} {
 		d := decode(t, "", `"m":{"sources":[{"upstream":"a","model":"x","context_window":`+window+`}]}`)
-		if _, err := NewSnapshot(d.Upstreams, d.Models); err == nil || err.Error() != want {
+		if _, err := NewSnapshot(Definitions{Upstreams: d.Upstreams, Models: d.Models}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", window, err, want)
 		}
 	}

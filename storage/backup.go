@@ -139,6 +139,10 @@ func (s *Store) writeBackup(e *engine, path string, b Backup) (err error) {
 	return errors.Join(w.to.Flush(), f.Sync())
 }
 
+// Spare is how many bytes others may put beside the store without taking the room
+// that must stay free.
+func (s *Store) Spare() int64 { return max(0, s.backupRoom()) }
+
 // backupRoom is how many bytes a backup may take.
 func (s *Store) backupRoom() int64 {
 	free, err := s.room()

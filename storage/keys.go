@@ -17,12 +17,11 @@ import (
 // opened is not touched.
 const keysName = "KEYS"
 
-// Seal encrypts a secret for one field of one record, with the store's secret
-// key. record must tell records of different tables apart. From then on the
-// store opens only with that key. It fails with ErrNoSecretKey and as writes
-// do.
-func (s *Store) Seal(record, field string, plain []byte) (string, error) {
-	sealed, err := s.opt.Sealer.seal(record, field, plain)
+// TrySeal encrypts a secret for one field of one record, with the store's secret key.
+// record must tell records of different tables apart. Who stores the secret calls
+// NoteKeys before. It fails with ErrNoSecretKey and as writes do.
+func (s *Store) TrySeal(record, field string, plain []byte) (string, error) {
+	sealed, err := s.sealer.Load().seal(record, field, plain)
 	if err != nil {
 		return "", err
 	}
@@ -31,27 +30,54 @@ func (s *Store) Seal(record, field string, plain []byte) (string, error) {
 		return "", err
 	}
 	defer e.leave()
+	return sealed, s.checkRoom()
+}
+
+// NoteKeys notes the keys of sealed secrets that are about to be stored. From then on
+// the store opens only with them. It fails as writes do, and with ErrWrongSecretKey if
+// the secret key has changed since they were sealed.
+func (s *Store) NoteKeys(sealed ...string) error {
+	if len(sealed) == 0 {
+		return nil
+	}
+	e, err := s.use()
+	if err != nil {
+		return err
+	}
+	defer e.leave()
 	if err := s.checkRoom(); err != nil {
-		return "", err
+		return err
 	}
 	e.writing.Lock()
 	defer e.writing.Unlock()
-	if err := noteKey(e.dir, s.opt.Sealer.newest); err != nil {
-		return "", err
+	s.keysMu.Lock()
+	defer s.keysMu.Unlock()
+	for _, text := range sealed {
+		id, _, err := splitSealed(text)
+		if err != nil {
+			return err
+		}
+		if err := s.sealer.Load().knows([]string{id}); err != nil {
+			return err
+		}
+		if err := noteKey(e.dir, id); err != nil {
+			return err
+		}
 	}
-	return sealed, nil
+	return nil
 }
 
-// Unseal decrypts what Seal made for this field of this record. It fails as
+// Unseal decrypts what TrySeal made for this field of this record. It fails as
 // Sealer.Open does.
 func (s *Store) Unseal(record, field, sealed string) ([]byte, error) {
-	return s.opt.Sealer.Open(record, field, sealed)
+	return s.sealer.Load().Open(record, field, sealed)
 }
 
 // ForgetKeys ends a change of the secret key: after every secret was sealed
-// anew, the store no longer needs the earlier keys.
+// anew, the store no longer needs the earlier keys. Where it needs none of them
+// it writes nothing.
 func (s *Store) ForgetKeys() error {
-	if s.opt.Sealer == nil {
+	if s.sealer.Load() == nil {
 		return ErrNoSecretKey
 	}
 	e, err := s.use()
@@ -64,7 +90,18 @@ func (s *Store) ForgetKeys() error {
 	}
 	e.writing.Lock()
 	defer e.writing.Unlock()
-	return writeKeys(e.dir, []string{s.opt.Sealer.newest})
+	s.keysMu.Lock()
+	defer s.keysMu.Unlock()
+	sealer := s.sealer.Load()
+	if sealer == nil {
+		return ErrNoSecretKey
+	}
+	newest := sealer.newest
+	ids, err := readKeys(e.dir)
+	if err != nil || !slices.ContainsFunc(ids, func(id string) bool { return id != newest }) {
+		return err
+	}
+	return writeKeys(e.dir, []string{newest})
 }
 
 // checkKeys fails with ErrWrongSecretKey or ErrNoSecretKey if the store in

@@ -136,7 +136,7 @@ func (s *Store) openDatabase() (*engine, error) {
 	if empty {
 		return s.begin()
 	}
-	if err := s.opt.Sealer.checkKeys(s.dir); err != nil {
+	if err := s.sealer.Load().checkKeys(s.dir); err != nil {
 		return nil, err
 	}
 	e, err := s.openExisting()

@@ -133,7 +133,7 @@ func (s *Store) load(path string) (err error) {
 	if b.Schema != s.sys.schema {
 		return fmt.Errorf("%w: the backup has schema %d, known is %d", ErrVersion, b.Schema, s.sys.schema)
 	}
-	if err := s.opt.Sealer.knows(b.Keys); err != nil {
+	if err := s.sealer.Load().knows(b.Keys); err != nil {
 		return err
 	}
 	if !s.roomToLoad(b.Bytes) {

@@ -106,7 +106,7 @@ func TestFault74WrongOrMissingSecretKey(t *testing.T) {
 	dir := t.TempDir()
 	s := openAny(t, Options{Dir: dir, Sealer: newSealer(t, secretKey(1))}, system{})
 	secrets := NewTable[string](s, "secrets")
-	sealed, err := s.Seal("secrets/a", "token", []byte("canary-secret"))
+	sealed, err := sealNoted(s, "secrets/a", "token", []byte("canary-secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,22 +161,22 @@ func TestFault74WrongOrMissingSecretKey(t *testing.T) {
 func TestSecretKeyIsChanged(t *testing.T) {
 	dir := t.TempDir()
 	s := openAny(t, Options{Dir: dir, Sealer: newSealer(t, secretKey(1))}, system{})
-	old, err := s.Seal("r", "f", []byte("secret"))
+	old, err := sealNoted(s, "r", "f", []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)
 
 	s = openAny(t, Options{Dir: dir, Sealer: newSealer(t, secretKey(2), secretKey(1))}, system{})
-	if !s.opt.Sealer.Stale(old) {
+	if !s.sealer.Load().Stale(old) {
 		t.Error("what the earlier key sealed is not stale")
 	}
 	plain, err := s.Unseal("r", "f", old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	renewed, err := s.Seal("r", "f", plain)
-	if err != nil || s.opt.Sealer.Stale(renewed) {
+	renewed, err := sealNoted(s, "r", "f", plain)
+	if err != nil || s.sealer.Load().Stale(renewed) {
 		t.Fatalf("sealed anew: stale or %v", err)
 	}
 	closeStore(t, s)

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -65,6 +66,11 @@ type Store struct {
 	log  *zap.Logger
 	quit context.CancelFunc // ends the keeper
 	kept chan struct{}      // closed when the keeper has ended
+
+	sealer atomic.Pointer[Sealer] // nil: no secret key is set
+	// keysMu is held while the list of keys that the store needs, or the sealer, is
+	// changed. It comes after the engine's writing.
+	keysMu sync.Mutex
 
 	openMu sync.Mutex // held while the database is opened, replaced or closed
 
@@ -137,6 +143,7 @@ func openWith(ctx context.Context, opt Options, sys system) (*Store, error) {
 	opt.Dir = dir
 	s := &Store{opt: opt.withDefaults(), sys: sys.withDefaults(), dir: filepath.Join(dir, "store")}
 	s.log = s.opt.Logger
+	s.sealer.Store(opt.Sealer)
 	if err := s.Reopen(ctx); err != nil {
 		s.log.Warn("the store is degraded", zap.String("directory", dir), zap.Error(err))
 	}

@@ -38,6 +38,10 @@ type Call struct {
 	// names; only those, for nothing is taken out here but what the gateway sets
 	// itself. Its values are shared, not copied. It may be nil.
 	Header http.Header
+	// Own holds headers that take the place of the upstream's of the same name, with
+	// canonical names: see PlainHeaders. Its values are shared, not copied. It may be
+	// nil.
+	Own http.Header
 	// Stream says that a stream of events is asked for.
 	Stream bool
 	// Credential is the id of the upstream's credential to use: see
@@ -74,11 +78,15 @@ func (u *Upstream) request(ctx context.Context, call *Call) (*http.Request, erro
 	r.Method, r.URL, r.Host = http.MethodPost, e.address(call), e.url.Host
 	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
 	r.Header = e.header(call)
-	r.ContentLength = int64(call.Body.Len())
+	body, err := u.body(call)
+	if err != nil {
+		return nil, err
+	}
+	r.ContentLength = int64(body.Len())
 	if err := u.authorise(ctx, r, call); err != nil {
 		return nil, err
 	}
-	setBody(r, call.Body) // last: from here on the transport closes its readers
+	setBody(r, body) // last: from here on the transport closes its readers
 	return r, nil
 }
 
@@ -115,6 +123,9 @@ func (e *endpoint) header(call *Call) http.Header {
 	}
 	if len(call.Header) > 0 {
 		forward(h, call.Header)
+	}
+	for name, values := range call.Own {
+		h[name] = values
 	}
 	if call.Type != "" {
 		h["Content-Type"] = []string{call.Type}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -139,15 +140,20 @@ func (c *Checker) call(ctx context.Context, credential string) (*http.Response, 
 			Body: body, Header: h.header, Credential: credential,
 		})
 	}
+	return c.u.get(ctx, h.url, h.header, credential)
+}
+
+// get sends a GET request with a credential, "" for the first that can be used.
+func (u *Upstream) get(ctx context.Context, at *url.URL, header http.Header, credential string) (*http.Response, error) {
 	r := (&http.Request{
-		Method: http.MethodGet, URL: h.url, Host: h.url.Host,
+		Method: http.MethodGet, URL: at, Host: at.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: h.header.Clone(),
+		Header: header.Clone(),
 	}).WithContext(plainContext{ctx})
-	if err := c.u.authorise(ctx, r, &Call{Credential: credential}); err != nil {
+	if err := u.authorise(ctx, r, &Call{Credential: credential}); err != nil {
 		return nil, err
 	}
-	return c.u.transport.RoundTrip(r)
+	return u.transport.RoundTrip(r)
 }
 
 // describedError is how long the text of an error is at most, in bytes.
@@ -155,10 +161,16 @@ const describedError = 255
 
 // describe tells what went wrong with a check, without secrets and addresses.
 func (u *Upstream) describe(err error) string {
-	text := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
-		text = fmt.Sprintf("no answer within %s", u.health.timeout)
-	} else if name, ok := errors.AsType[*net.DNSError](err); ok {
+		return fmt.Sprintf("no answer within %s", u.health.timeout)
+	}
+	return u.discreet(err)
+}
+
+// discreet is the text of an error without secrets and addresses.
+func (u *Upstream) discreet(err error) string {
+	text := err.Error()
+	if name, ok := errors.AsType[*net.DNSError](err); ok {
 		text = "looking up the name: " + name.Err
 	} else if op, ok := errors.AsType[*net.OpError](err); ok {
 		text = op.Op + ": " + op.Err.Error()

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
-	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -25,9 +22,14 @@ func init() {
 // ai_gateway.credentials implement it.
 //
 // Apply is called once for each attempt, when everything else of the request is
-// in place, concurrently for different requests. It may set headers; it must
-// not change values that are there, for they are shared. The body is what a
-// signature covers; it is nil for now. An error must not hold the secret.
+// in place, concurrently for different requests. It may set headers and put
+// another URL in the place of the request's; it must not change what is there, for
+// that is shared. The body is what a signature covers; it is nil for now. An error
+// must not hold the secret.
+//
+// A credential that stands in the body has besides a method Member() (name, value
+// string), which tells the string that is put into the body's JSON object; Apply is
+// called for it all the same.
 type Credential interface {
 	Apply(ctx context.Context, r *http.Request, body []byte) error
 }
@@ -153,12 +155,17 @@ func (c *HeaderCredential) Apply(_ context.Context, r *http.Request, _ []byte) e
 //
 //	header <name> <value>
 func (c *HeaderCredential) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return unmarshalPair(d, "header", &c.Name, &c.Value)
+}
+
+// unmarshalPair reads a credential of a kind that has a name and a value.
+func unmarshalPair(d *caddyfile.Dispenser, kind string, name, value *string) error {
 	d.Next() // the credential's type
 	if n := d.CountRemainingArgs(); n != 2 {
-		return d.Errf("header takes a name and a value, but has %d arguments", n)
+		return d.Errf("%s takes a name and a value, but has %d arguments", kind, n)
 	}
-	d.AllArgs(&c.Name, &c.Value)
-	return noBlock(d, "header")
+	d.AllArgs(name, value)
+	return noBlock(d, kind)
 }
 
 // noBlock refuses a block. What it holds is not repeated: it may be a secret.
@@ -175,16 +182,26 @@ type secret struct {
 	missing string
 }
 
-// resolve replaces the placeholders in raw and checks what comes out.
+// resolve replaces the placeholders in raw and checks that what comes out can stand
+// in a header.
 func (s *secret) resolve(raw string) error {
+	if err := s.resolveText(raw); err != nil {
+		return err
+	}
+	if !httpguts.ValidHeaderFieldValue(s.text) {
+		return errors.New("holds a line break or another forbidden character")
+	}
+	return nil
+}
+
+// resolveText replaces the placeholders in raw. What comes out is any text.
+func (s *secret) resolveText(raw string) error {
 	value, err := resolve(caddy.NewReplacer(), raw)
 	switch {
 	case err != nil:
 		return err
 	case value.text == "" && !value.dynamic:
 		return errors.New("required")
-	case !httpguts.ValidHeaderFieldValue(value.text):
-		return errors.New("holds a line break or another forbidden character")
 	}
 	s.text = value.text
 	if s.text == "" {
@@ -198,39 +215,6 @@ func (s *secret) Missing() string { return s.missing }
 
 // Secrets lists the text.
 func (s *secret) Secrets() []string { return []string{s.text} }
-
-// shortestSecret is the length from which a text is worth hiding; a shorter one
-// occurs in any text by chance.
-const shortestSecret = 6
-
-// newScrubber makes the replacer that hides secrets; nil if there are none.
-func newScrubber(secrets []string) *strings.Replacer {
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // the longest match first
-	var pairs []string
-	for _, s := range secrets {
-		if len(s) >= shortestSecret {
-			pairs = append(pairs, s, "[hidden]")
-		}
-	}
-	if pairs == nil {
-		return nil
-	}
-	return strings.NewReplacer(pairs...)
-}
-
-// keyShaped is text that looks like a key of one of the known providers. The
-// upstream may be a gateway itself, and repeat a key that is its own.
-var keyShaped = regexp.MustCompile(`\b(?:sk|pk|rk|gsk|csk|xai|pplx|nvapi|hf)[-_][A-Za-z0-9_-]{8,}` +
-	`|\bAIza[A-Za-z0-9_-]{20,}|(?i:\bbearer\s+)[A-Za-z0-9._~+/-]{8,}=*`)
-
-// Scrub hides the upstream's secrets, and whatever else is shaped like a key, in
-// a text that it has sent: some services repeat the key in their errors.
-func (u *Upstream) Scrub(text string) string {
-	if u.scrubber != nil {
-		text = u.scrubber.Replace(text)
-	}
-	return keyShaped.ReplaceAllString(text, "[hidden]")
-}
 
 // Interface guards
 var (

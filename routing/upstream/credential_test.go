@@ -44,15 +44,26 @@ func TestCredentialDoesNotAllocate(t *testing.T) {
 }
 
 func TestPresetCredential(t *testing.T) {
-	for _, tc := range []struct{ provider, value, want string }{
-		{"openai", "{env.K}", `{"type":"bearer","token":"{env.K}"}`},
-		{"anthropic", "k", `{"type":"header","name":"X-Api-Key","value":"k"}`},
-		{"azure-openai", "k", `{"type":"header","name":"Api-Key","value":"k"}`},
-		{"", `a"b`, `{"type":"bearer","token":"a\"b"}`},
-		{"unheard of", "k", `{"type":"bearer","token":"k"}`},
+	const bearer, key, goog = `{"type":"bearer","token":"k"}`, `{"type":"header","name":"X-Api-Key","value":"k"}`, `{"type":"header","name":"X-Goog-Api-Key","value":"k"}`
+	for _, tc := range []struct {
+		provider, value string
+		formats         []format.ID
+		want            string
+	}{
+		{"openai", "{env.K}", nil, `{"type":"bearer","token":"{env.K}"}`},
+		{"anthropic", "k", nil, key},
+		{"azure-openai", "k", nil, `{"type":"header","name":"Api-Key","value":"k"}`},
+		{"", `a"b`, nil, `{"type":"bearer","token":"a\"b"}`},
+		{"unheard of", "k", nil, bearer},
+		{"unheard of", "k", []format.ID{format.OpenAIChat, format.AnthropicMessages}, bearer},
+		{"unheard of", "k", []format.ID{format.AnthropicMessages, format.OpenAIChat}, key},
+		{"unheard of", "k", []format.ID{format.Gemini}, goog},
+		{"unheard of", "k", []format.ID{format.GeminiEmbeddings}, goog},
+		{"openai", "k", []format.ID{format.AnthropicMessages}, bearer},
+		{"anthropic", "k", []format.ID{format.OpenAIChat}, key},
 	} {
-		if got := string(PresetCredential(tc.provider, tc.value)); got != tc.want {
-			t.Errorf("%s: got %s, want %s", tc.provider, got, tc.want)
+		if got := string(PresetCredential(tc.provider, tc.value, tc.formats...)); got != tc.want {
+			t.Errorf("%s %v: got %s, want %s", tc.provider, tc.formats, got, tc.want)
 		}
 	}
 }

@@ -90,6 +90,37 @@ func resolveHeaders(repl *caddy.Replacer, field string, configured http.Header) 
 	return headers, secrets, nil
 }
 
+// PlainHeaders returns headers in canonical form that are sent as they are written,
+// without placeholders. The field is where they stand, for errors.
+func PlainHeaders(field string, configured http.Header) (http.Header, error) {
+	if len(configured) == 0 {
+		return nil, nil
+	}
+	headers := make(http.Header, len(configured))
+	for _, name := range slices.Sorted(maps.Keys(configured)) {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		reason := refusal(canonical, false)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			return nil, fmt.Errorf("%s.%s: is not a header name", field, name)
+		case reason != "":
+			return nil, fmt.Errorf("%s.%s: cannot be set: %s", field, name, reason)
+		case headers[canonical] != nil:
+			return nil, fmt.Errorf("%s.%s: stands twice in different spellings", field, name)
+		}
+		for i, value := range configured[name] {
+			switch {
+			case !httpguts.ValidHeaderFieldValue(value):
+				return nil, fmt.Errorf("%s.%s[%d]: holds a line break or another forbidden character", field, name, i)
+			case strings.Contains(value, "{env.") || strings.Contains(value, "{file."):
+				return nil, fmt.Errorf("%s.%s[%d]: placeholders work in the headers of upstreams only", field, name, i)
+			}
+		}
+		headers[canonical] = configured[name]
+	}
+	return headers, nil
+}
+
 // Values that every request shares. net/http reads header values and never
 // writes to them.
 var (

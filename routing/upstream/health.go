@@ -12,7 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
 )
 
 // Health describes the calls that find out whether an upstream works. At most
@@ -250,13 +249,8 @@ func (u *Upstream) aimProbe(model string) error {
 		if !ok || u.endpoints[f] == nil || !Serves(f, format.OperationChat) {
 			continue
 		}
-		question := &chat.Request{
-			Format:    string(f),
-			Turns:     []chat.Turn{{Role: chat.User, Blocks: []chat.Block{{Kind: chat.Text, Text: chat.Quote("ping")}}}},
-			MaxTokens: chat.NumberOf(probeTokens),
-		}
 		var body format.Body
-		if _, err := codec.EncodeRequest(&body, question, u.Target(model)); err != nil {
+		if _, err := codec.EncodeRequest(&body, Question(f, "ping"), u.Target(model)); err != nil {
 			return fmt.Errorf("health.probe: %w", err)
 		}
 		u.health.probe, u.health.model, u.health.question = f, model, body.Bytes()
@@ -264,7 +258,3 @@ func (u *Upstream) aimProbe(model string) error {
 	}
 	return errors.New("health.probe: the upstream speaks no chat format")
 }
-
-// probeTokens is how long the answer to a probe may be: the least that every
-// service accepts.
-const probeTokens = 16

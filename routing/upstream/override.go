@@ -59,12 +59,22 @@ func (u *Upstream) carrier(f format.ID) keyCarrier {
 		return &HeaderCredential{name: u.keyHeader}
 	case u.hasProvider:
 		return new(BearerCredential)
-	case f == format.AnthropicMessages:
-		return &HeaderCredential{name: "X-Api-Key"}
-	case f == format.Gemini || f == format.GeminiEmbeddings:
-		return &HeaderCredential{name: "X-Goog-Api-Key"}
+	}
+	if header := keyHeaderOf(f); header != "" {
+		return &HeaderCredential{name: header}
+	}
+	return new(BearerCredential)
+}
+
+// keyHeaderOf is the header in which a format has the key; "" for a bearer token.
+func keyHeaderOf(f format.ID) string {
+	switch f {
+	case format.AnthropicMessages:
+		return "X-Api-Key"
+	case format.Gemini, format.GeminiEmbeddings:
+		return "X-Goog-Api-Key"
 	default:
-		return new(BearerCredential)
+		return ""
 	}
 }
 

@@ -157,6 +157,9 @@ func (u *Upstream) loadCredentials(ctx caddy.Context) ([]string, error) {
 		if t, ok := module.(missingTeller); ok {
 			entry.Missing = t.Missing()
 		}
+		if _, ok := module.(memberTeller); ok {
+			u.keyInBody = true
+		}
 		u.pool = append(u.pool, entry)
 	}
 	u.noteMissing()

@@ -293,18 +293,25 @@ func Providers() []string {
 }
 
 // PresetCredential is the configuration of a credential of the kind that the
-// provider takes. A provider that is not known takes a bearer token.
-func PresetCredential(provider, value string) json.RawMessage {
+// provider takes. One that is not known takes what the first of its formats has for
+// keys, which is a bearer token for most formats and without one.
+func PresetCredential(provider, value string, formats ...format.ID) json.RawMessage {
+	header := ""
+	if p, ok := findPreset(provider); ok {
+		header = p.header
+	} else if len(formats) > 0 {
+		header = keyHeaderOf(formats[0])
+	}
 	var credential any = struct {
 		Type  string `json:"type"`
 		Token string `json:"token"`
 	}{"bearer", value}
-	if p, ok := findPreset(provider); ok && p.header != "" {
+	if header != "" {
 		credential = struct {
 			Type  string `json:"type"`
 			Name  string `json:"name"`
 			Value string `json:"value"`
-		}{"header", p.header, value}
+		}{"header", header, value}
 	}
 	raw, err := json.Marshal(credential)
 	if err != nil { // not possible: strings only

@@ -117,6 +117,19 @@ type Upstream struct {
 	// Default: none.
 	Quirks []string `json:"quirks,omitempty"`
 
+	// How often the service is asked for its models, from 1s to 30 days; it is varied
+	// by a tenth, and longer after failures. Default: 0: only when somebody asks.
+	Sync caddy.Duration `json:"sync,omitempty"`
+
+	// Lets clients ask for the models of the catalogue by the names that the service
+	// has for them, where no model and no alias has that name. Default: false:
+	// nothing becomes public by a sync alone.
+	Expose bool `json:"expose,omitempty"`
+
+	// Words to find the upstream by, at most 32, of 1 to 64 printable characters each.
+	// They have no effect on requests. Default: none.
+	Tags []string `json:"tags,omitempty"`
+
 	// Takes the upstream out of use. Default: false.
 	Disabled bool `json:"disabled,omitempty"`
 
@@ -126,7 +139,7 @@ type Upstream struct {
 	endpoints map[format.ID]*endpoint
 	pool      []pooled
 	transport http.RoundTripper
-	scrubber  *strings.Replacer
+	scrubber  *scrubber // nil: no secrets
 	allowed   allowList
 	identity  string
 	health    *checks // nil: none
@@ -136,6 +149,8 @@ type Upstream struct {
 	// token, or without a provider.
 	keyHeader   string
 	hasProvider bool
+	// keyInBody says that one of the credentials stands in the body.
+	keyInBody bool
 	// connect and handshake are the limits for making a connection and for the TLS
 	// handshake; 0 for a transport that has no such limits.
 	connect, handshake time.Duration
@@ -186,6 +201,12 @@ func (u *Upstream) prepare(name string) (known *preset, secrets []string, err er
 		return nil, nil, err
 	}
 	if err := u.checkNumbers(); err != nil {
+		return nil, nil, err
+	}
+	if err := u.checkSync(); err != nil {
+		return nil, nil, err
+	}
+	if err := checkTags(u.Tags); err != nil {
 		return nil, nil, err
 	}
 	if err := u.Circuit.Validate(); err != nil {
