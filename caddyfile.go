@@ -1,22 +1,15 @@
 package aigateway
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/dustin/go-humanize"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
-	"github.com/caddy-ai-gateway/caddy-ai-gateway/handler"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/storage"
@@ -194,176 +187,6 @@ func (a *App) parseSecretKey(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// parseDirective parses the handler directive ai_gateway:
-//
-//	ai_gateway [<matcher>] {
-//		upstream <name> [<url>] { … }   # see parseUpstream
-//		model <name> { … }              # see parseModel
-//		alias <name> <model>            # see parseAlias
-//		models <name>...                # the only names that are served; * is any text
-//		default_model <name>            # for requests that name none, or auto
-//		max_attempts <number>           # 1 to 5, default 3
-//		max_body <size>                 # default 32MiB
-//		timeout total <duration>        # default 10m
-//		heartbeat <duration>|off        # default 15s
-//		expose_headers off|basic        # default basic
-//		on_unsupported drop|error       # default drop
-//		on_all_open fail|try_best       # default fail
-//		cors <origin>...                # default none
-//		count_tokens forward|estimate|off   # default forward
-//	}
-func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	h.Next() // the directive's name
-	if h.NextArg() {
-		return nil, h.ArgErr()
-	}
-	hd, defs := new(handler.Handler), newDefinitions()
-	var named caddyfile.Token // the last option that names models
-	for h.NextBlock(0) {
-		word := h.Val()
-		if word == "models" || word == "default_model" {
-			named = h.Token()
-		}
-		if word == "upstream" || word == "model" || word == "alias" {
-			if err := defs.parse(h.Dispenser); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err := parseHandlerOption(h.Dispenser, hd, word); err != nil {
-			return nil, err
-		}
-	}
-	if err := hd.CheckModels(); err != nil {
-		return nil, errAt(named, "%v", err)
-	}
-	if err := joinSite(h, defs); err != nil {
-		return nil, err
-	}
-	hd.Upstreams, hd.Models, hd.Aliases = defs.upstreams, defs.models, defs.aliases
-	return hd, nil
-}
-
-// parseHandlerOption parses one option of the handler; the cursor is on its
-// name.
-func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string) (err error) {
-	switch word {
-	case "models":
-		names := d.RemainingArgs()
-		if len(names) == 0 {
-			return d.Errf("models needs at least one name; the block model <name> { … } defines one")
-		}
-		hd.AllowModels = append(hd.AllowModels, names...)
-		return nil
-	case "default_model":
-		hd.DefaultModel, err = oneArg(d)
-		return err
-	case "max_attempts":
-		n, err := intArg(d, 1, 5)
-		hd.MaxAttempts = n
-		return err
-	case "max_body":
-		text, err := oneArg(d)
-		if err != nil {
-			return err
-		}
-		size, err := humanize.ParseBytes(text)
-		if err != nil || size == 0 || size > 1<<40 {
-			return d.Errf("max_body takes a size such as 32MiB, not %q", text)
-		}
-		hd.MaxBody = int64(size)
-		return nil
-	case "timeout":
-		kind, limit, err := timeoutArgs(d, "total")
-		if err != nil {
-			return err
-		}
-		_ = kind // total is the only one
-		hd.Timeouts.Total = limit
-		return nil
-	case "heartbeat":
-		text, err := oneArg(d)
-		if err != nil {
-			return err
-		}
-		if text == "off" {
-			hd.Heartbeat = -1
-			return nil
-		}
-		hd.Heartbeat, err = duration(d, text)
-		return err
-	case "expose_headers":
-		hd.ExposeHeaders, err = oneOf(d, "off", "basic")
-		return err
-	case "on_all_open":
-		hd.OnAllOpen, err = oneOf(d, "fail", "try_best")
-		return err
-	case "cors":
-		hd.CORS = d.RemainingArgs()
-		if len(hd.CORS) == 0 {
-			return d.Errf("cors needs at least one origin, such as https://app.example.com")
-		}
-		return nil
-	case "on_unsupported":
-		hd.OnUnsupported, err = oneOf(d, routing.UnsupportedDrop, routing.UnsupportedError)
-		return err
-	case "count_tokens":
-		hd.CountTokens, err = oneOf(d, "forward", "estimate", "off")
-		return err
-	default:
-		return unknown(d, "ai_gateway option", word, siteOptions...)
-	}
-}
-
-// stateKey is where the directive keeps the places of all definitions of the
-// sites parsed so far.
-const stateKey = "ai_gateway.places"
-
-// joinSite holds a site's definitions against those of the global option and of
-// the other sites: one set, in which every name stands once.
-func joinSite(h httpcaddyfile.Helper, defs *definitions) error {
-	var global App
-	if option, ok := h.Option("ai_gateway").(httpcaddyfile.App); ok {
-		if err := json.Unmarshal(option.Value, &global); err != nil {
-			return fmt.Errorf("reading the global option ai_gateway: %w", err)
-		}
-	}
-	for name := range defs.upstreams {
-		if global.Upstreams[name] != nil {
-			return errAt(defs.places["upstream "+name], "upstream %q is defined twice: in the global option ai_gateway and in this site", name)
-		}
-	}
-	for name := range defs.models {
-		if global.Models[name] != nil {
-			return errAt(defs.places["model "+name], "model %q is defined twice: in the global option ai_gateway and in this site", name)
-		}
-	}
-	for name := range defs.aliases {
-		if global.Aliases[name] != nil {
-			return errAt(defs.places["alias "+name], "alias %q is defined twice: in the global option ai_gateway and in this site", name)
-		}
-	}
-	if err := defs.checkSources(global.Upstreams); err != nil {
-		return err
-	}
-	if err := defs.checkAliases(&global); err != nil {
-		return err
-	}
-	seen, _ := h.State[stateKey].(map[string]caddyfile.Token)
-	if seen == nil {
-		seen = make(map[string]caddyfile.Token)
-		h.State[stateKey] = seen
-	}
-	for key, at := range defs.places {
-		if first, ok := seen[key]; ok && (first.File != at.File || first.Line != at.Line) {
-			kind, name, _ := strings.Cut(key, " ")
-			return errAt(at, "%s %q is defined twice: first at %s:%d", kind, name, first.File, first.Line)
-		}
-		seen[key] = at
-	}
-	return nil
-}
-
 // parse parses an upstream, a model or an alias; the cursor is on that word.
 func (d *definitions) parse(disp *caddyfile.Dispenser) error {
 	kind, at := disp.Val(), disp.Token()
@@ -382,77 +205,4 @@ func (d *definitions) parse(disp *caddyfile.Dispenser) error {
 	default:
 		return d.parseUpstream(disp, name)
 	}
-}
-
-// oneArg returns the option's only argument.
-func oneArg(d *caddyfile.Dispenser) (string, error) {
-	name := d.Val()
-	args := d.RemainingArgs()
-	if len(args) != 1 {
-		return "", d.Errf("%s takes one value, not %d", name, len(args))
-	}
-	return args[0], nil
-}
-
-// noArgs refuses arguments of an option that takes none.
-func noArgs(d *caddyfile.Dispenser) error {
-	name := d.Val()
-	if args := d.RemainingArgs(); len(args) > 0 {
-		return d.Errf("%s takes no value, not %q", name, args[0])
-	}
-	return nil
-}
-
-// oneOf returns the option's only argument, which must be one of the known values.
-func oneOf(d *caddyfile.Dispenser, known ...string) (string, error) {
-	name := d.Val()
-	text, err := oneArg(d)
-	if err != nil {
-		return "", err
-	}
-	if !slices.Contains(known, text) {
-		return "", unknown(d, "value of "+name, text, known...)
-	}
-	return text, nil
-}
-
-// intArg returns the option's only argument as a number from low to high.
-func intArg(d *caddyfile.Dispenser, low, high int) (int, error) {
-	name := d.Val()
-	text, err := oneArg(d)
-	if err != nil {
-		return 0, err
-	}
-	return number(d, name, text, low, high)
-}
-
-// number reads text as a number from low to high.
-func number(d *caddyfile.Dispenser, name, text string, low, high int) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high {
-		return 0, d.Errf("%s takes a number from %d to %d, not %q", name, low, high, text)
-	}
-	return n, nil
-}
-
-// timeoutArgs returns the arguments of an option "timeout KIND DURATION".
-func timeoutArgs(d *caddyfile.Dispenser, kinds ...string) (kind string, limit caddy.Duration, err error) {
-	args := d.RemainingArgs()
-	if len(args) != 2 {
-		return "", 0, d.Errf("timeout takes a kind and a duration, such as: timeout %s 30s", kinds[0])
-	}
-	if !slices.Contains(kinds, args[0]) {
-		return "", 0, unknown(d, "timeout", args[0], kinds...)
-	}
-	limit, err = duration(d, args[1])
-	return args[0], limit, err
-}
-
-// duration reads a positive duration.
-func duration(d *caddyfile.Dispenser, text string) (caddy.Duration, error) {
-	dur, err := caddy.ParseDuration(text)
-	if err != nil || dur <= 0 {
-		return 0, d.Errf("%q is not a positive duration such as 30s or 5m", text)
-	}
-	return caddy.Duration(dur), nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -89,72 +87,6 @@ func newShared(dir string, sealer *storage.Sealer) (*shared, error) {
 	s.restore(kept)
 	go s.reopen(ctx)
 	return s, nil
-}
-
-// manage reads what is managed, and what is known of the upstreams' models.
-func (s *shared) manage() {
-	var err error
-	if s.managed, err = registry.NewManaged(newDefinitionStore(s.store), s.tellDefinitions); err != nil {
-		s.logger.Error("some managed definitions could not be read from the store", zap.Error(err))
-	}
-	s.catalogues = catalogue.New(newCatalogueTable(s.store))
-	s.offers = &offers{syncer: s.catalogues}
-	s.catalogues.OnChange(s.tellCatalogue)
-	s.catalogues.OnError(func(name string, err error) {
-		s.logger.Warn("the models of an upstream could not be synced", zap.String("upstream", name), zap.Error(err))
-		s.events.Tell(admin.EventCatalogue, admin.CatalogueEvent{Upstream: name, Error: err.Error()})
-	})
-	if err := s.catalogues.Load(); err != nil {
-		s.logger.Error("some catalogues could not be read from the store", zap.Error(err))
-	}
-	s.reseal()
-}
-
-// rekey takes the secret key of another config into use, which may be none. One that
-// does not fit what is in the store is not used: as long as the process runs the
-// secrets stay readable with the one before.
-func (s *shared) rekey(sealer *storage.Sealer) {
-	if err := s.store.UseSealer(sealer); err != nil {
-		s.logger.Error("the config's secret key is not used: it cannot open the secrets in the store", zap.Error(err))
-		return
-	}
-	if !s.store.Status().Available {
-		s.reopenNow(context.Background())
-		return
-	}
-	s.reseal()
-}
-
-// reseal seals anew what is sealed with an earlier secret key.
-func (s *shared) reseal() {
-	n, err := s.managed.Reseal()
-	switch {
-	case err != nil:
-		s.logger.Error("secrets could not be sealed with the new secret key; the earlier keys are still needed", zap.Error(err))
-	case n > 0:
-		s.logger.Info("secrets are sealed with the new secret key; the earlier keys are no longer needed", zap.Int("definitions", n))
-	}
-}
-
-// tellDefinitions tells of changed definitions.
-func (s *shared) tellDefinitions(changes []registry.Event) {
-	for _, c := range changes {
-		s.events.Tell(admin.EventDefinition, admin.DefinitionEvent{
-			Kind: c.Kind.One(), Name: c.Name, What: string(c.What), Revision: c.Revision, Actor: c.Actor,
-		})
-		if c.Kind == registry.Upstreams && c.Gone {
-			// Its catalogue goes with it, and before another one can have the name.
-			if err := s.catalogues.Delete(c.Name); err != nil {
-				s.logger.Warn("the catalogue of a deleted upstream is still there", zap.String("upstream", c.Name), zap.Error(err))
-			}
-		}
-	}
-}
-
-// tellCatalogue tells of a changed catalogue, also the snapshots.
-func (s *shared) tellCatalogue(name string, d catalogue.Diff) {
-	s.offers.version.Add(1)
-	s.events.Tell(admin.EventCatalogue, admin.CatalogueEvent{Upstream: name, Added: len(d.Added), Gone: len(d.Gone), Changed: len(d.Changed)})
 }
 
 // restore gives the circuits the states they had before.
@@ -291,69 +223,6 @@ func (s *shared) tellWriter(err error) {
 	}
 	s.logger.Info("circuits are stored again")
 }
-
-// circuitTable keeps circuits in the store.
-type circuitTable struct {
-	*storage.Table[routing.CircuitRecord]
-	store *storage.Store
-}
-
-// circuitKey is the key of a circuit's record.
-func circuitKey(k routing.CircuitKey) string {
-	return strings.Join([]string{string(k.Scope), k.Upstream, k.Model, k.Credential}, "\x00")
-}
-
-// LoadCircuits implements routing.CircuitStore. Records that cannot be read are
-// left out, and told with the error.
-func (t circuitTable) LoadCircuits() ([]routing.CircuitRecord, error) {
-	var records []routing.CircuitRecord
-	var errs []error
-	for row, err := range t.All() {
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		records = append(records, row.Value)
-	}
-	return records, errors.Join(errs...)
-}
-
-// SaveCircuits implements routing.CircuitStore.
-func (t circuitTable) SaveCircuits(records []routing.CircuitRecord) error {
-	var b storage.Batch
-	for _, r := range records {
-		t.PutIn(&b, circuitKey(r.Key), r, storage.Any)
-	}
-	_, err := t.store.Commit(&b)
-	return err
-}
-
-// DeleteCircuits implements routing.CircuitStore. Most circuits never changed and
-// have no record, which a batch would refuse to delete. Nobody else writes them
-// meanwhile.
-func (t circuitTable) DeleteCircuits(keys []routing.CircuitKey) error {
-	for part := range slices.Chunk(keys, deletedAtOnce) {
-		var b storage.Batch
-		deletes := false
-		for _, k := range part {
-			if _, _, err := t.Get(circuitKey(k)); errors.Is(err, storage.ErrNotFound) {
-				continue
-			}
-			t.DeleteIn(&b, circuitKey(k), storage.Any)
-			deletes = true
-		}
-		if !deletes {
-			continue
-		}
-		if _, err := t.store.Commit(&b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// deletedAtOnce keeps a batch within what the store takes.
-const deletedAtOnce = 256
 
 // dataDir is where the state is kept.
 func (a *App) dataDir() (string, error) {
