@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// Limits of a request. Those of messages and tools are reliability.md, S13; the
+// Limits of a request. Those of messages and tools are the same in all formats; the
 // others keep a small document from demanding much memory or time. The number of
 // stop sequences is Anthropic's own limit.
 const (

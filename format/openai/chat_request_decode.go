@@ -6,7 +6,8 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/tape"
 )
 
-// Limits of a request (reliability.md, S13).
+// Limits of a request, the same in all formats: no client needs more, and a small
+// document must not demand much memory or time.
 const (
 	maxMessages = 4096
 	maxTools    = 1024
