@@ -2,8 +2,6 @@ package admin
 
 import (
 	"encoding/json"
-	"fmt"
-	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -194,13 +192,4 @@ func (r *route) headers() []string {
 	default:
 		return nil
 	}
-}
-
-// routeList names all routes, sorted, for tests and for the page of the API.
-func (a *API) routeList() []string {
-	all := make(map[string]bool)
-	for _, r := range a.routes() {
-		all[fmt.Sprintf("%s %s", r.method, r.path)] = true
-	}
-	return slices.Sorted(maps.Keys(all))
 }

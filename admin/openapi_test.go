@@ -117,12 +117,15 @@ func TestEveryRouteIsThere(t *testing.T) {
 	a := New(func() (Gateway, error) {
 		return nil, &Error{Status: http.StatusTeapot, Code: "asked", Message: "the gateway was asked for"}
 	}, zap.NewNop())
-	known := a.routeList()
+	known := make(map[string]bool)
+	for _, r := range a.routes() {
+		known[r.method+" "+r.path] = true
+	}
 	for _, r := range a.routes() {
 		path := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(r.path, "x%2Fy")
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 			w := call(a, method, path, "{}", "Content-Type", "application/json")
-			is := slices.Contains(known, method+" "+r.path)
+			is := known[method+" "+r.path]
 			// A definition may have the name of an action.
 			action := strings.Count(r.path, "/") == 2 && !strings.Contains(r.path, "{") && method != http.MethodPost
 			switch {

@@ -113,15 +113,5 @@ func (v *View) list(kind Kind) []Definition {
 	return all
 }
 
-// Revision is that of the newest managed definition; it rises with every change
-// but a deletion.
-func (v *View) Revision() uint64 {
-	var newest uint64
-	for _, record := range v.records.all {
-		newest = max(newest, record.Revision)
-	}
-	return newest
-}
-
 // ReadOnly says whether the config forbids managed definitions.
 func (v *View) ReadOnly() bool { return v.registry.opt.Observe }

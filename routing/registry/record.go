@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -81,50 +82,31 @@ type Event struct {
 }
 
 // records are all managed definitions at one moment. They do not change.
-type records struct {
-	all    map[ID]Record
-	byKind map[Kind]map[string]Record
-}
+type records struct{ all map[ID]Record }
 
-func newRecords(all map[ID]Record) *records {
-	r := &records{all: all, byKind: make(map[Kind]map[string]Record)}
-	for id, record := range all {
-		put2(r.byKind, id, record)
+// of goes through the definitions of a kind, in any order.
+func (r *records) of(kind Kind) iter.Seq2[string, Record] {
+	return func(yield func(string, Record) bool) {
+		for id, record := range r.all {
+			if id.Kind == kind && !yield(id.Name, record) {
+				return
+			}
+		}
 	}
-	return r
 }
-
-func put2(byKind map[Kind]map[string]Record, id ID, record Record) {
-	if byKind[id.Kind] == nil {
-		byKind[id.Kind] = make(map[string]Record)
-	}
-	byKind[id.Kind][id.Name] = record
-}
-
-// of lists the definitions of a kind by name.
-func (r *records) of(kind Kind) map[string]Record { return r.byKind[kind] }
 
 // with are the records after some writes, at the revision of their commit.
 func (r *records) with(writes []Write, revision uint64) *records {
-	next := &records{all: maps.Clone(r.all), byKind: maps.Clone(r.byKind)}
-	if next.all == nil {
-		next.all, next.byKind = make(map[ID]Record), make(map[Kind]map[string]Record)
-	}
-	cloned := make(map[Kind]bool)
+	next := &records{make(map[ID]Record, len(r.all)+len(writes))}
+	maps.Copy(next.all, r.all)
 	for _, w := range writes {
-		if !cloned[w.ID.Kind] {
-			next.byKind[w.ID.Kind] = maps.Clone(next.byKind[w.ID.Kind])
-			cloned[w.ID.Kind] = true
-		}
 		if w.Record == nil {
 			delete(next.all, w.ID)
-			delete(next.byKind[w.ID.Kind], w.ID.Name)
 			continue
 		}
 		record := *w.Record
 		record.Revision = revision
 		next.all[w.ID] = record
-		put2(next.byKind, w.ID, record)
 	}
 	return next
 }
@@ -134,7 +116,7 @@ func (r *records) with(writes []Write, revision uint64) *records {
 // cannot be read are told with the error, and the others are there.
 func NewManaged(store Store, changed func([]Event)) (*Managed, error) {
 	m := &Managed{store: store, now: time.Now, changed: changed}
-	m.current.Store(newRecords(nil))
+	m.current.Store(new(records))
 	return m, m.load()
 }
 
@@ -170,7 +152,7 @@ func (m *Managed) uncertain(failure error) error {
 func (m *Managed) load() error {
 	all, err := m.store.Load()
 	if all != nil {
-		m.current.Store(newRecords(all))
+		m.current.Store(&records{all})
 	}
 	if err != nil {
 		return fmt.Errorf("reading the managed definitions: %w", err)
