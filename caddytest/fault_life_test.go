@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -153,6 +154,36 @@ func TestFault80ReloadsUnderLoad(t *testing.T) {
 	}
 	if status := app(t).Status(); status.Store.State != "ok" {
 		t.Errorf("the store is %v", status.Store)
+	}
+}
+
+// TestFault80UnusedConnections: connections that clients keep in store, and on which they
+// have asked nothing yet, are closed with the config that accepted them. A server alone
+// leaves them open for five seconds, in which it drops the requests that come on them.
+func TestFault80UnusedConnections(t *testing.T) {
+	p := startProvider(t, provider.Say("hello"))
+	config := "upstream main " + p.URL() + "\nmodel m {\n source main x\n}"
+	g, client, global := startSecure(t, config)
+	trust := client.Transport.(*http.Transport).TLSClientConfig.Clone()
+	trust.NextProtos = []string{"http/1.1"}
+	stored := make([]*tls.Conn, 20)
+	for i := range stored {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), trust)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		stored[i] = conn
+	}
+	g.load(config+"\nheartbeat 30s", global)
+	limit := time.Now().Add(4 * time.Second)
+	for i, conn := range stored {
+		if err := conn.SetReadDeadline(limit); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+			t.Errorf("connection %d gives %d bytes, %v; want its end", i, n, err)
+		}
 	}
 }
 

@@ -189,6 +189,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.gateway = gateway
 	watchExit(ctx)
+	watchUnused(ctx)
 	return gateway.Declare("the site's ai_gateway handler", routing.Definitions{Upstreams: h.Upstreams, Models: h.Models, Aliases: h.Aliases})
 }
 

@@ -30,6 +30,7 @@ type tally struct {
 	mu         sync.Mutex
 	sent       int // requests, repeats not counted
 	repeated   int // repeats
+	most       int // repeats of one request
 	unanswered int // requests that failed for lack of an answer
 	wrong      int // answers that were not what they should be, or broke off
 	long       int // streams that lived through several reloads
@@ -114,12 +115,18 @@ func (c *client) long(loaded *turns, t *tally) {
 }
 
 // ask sends a request, and sends it again if it got no answer, as often as the crowd
-// does. The answer has no status if there was none. The wait between is that of
-// providers' SDKs: half a second, doubled with each repeat, less up to a quarter.
+// does. The answer has no status if there was none, and the error is that of all
+// attempts. The wait between is that of providers' SDKs: half a second, doubled with
+// each repeat, less up to a quarter.
 func (c *client) ask(text string, stream bool) (a answer, repeated int, err error) {
 	for wait := time.Second / 2; ; wait *= 2 {
-		a, err = c.askOnce(text, stream)
-		if a.status != 0 || repeated == c.crowd.repeats {
+		var failure error
+		a, failure = c.askOnce(text, stream)
+		if a.status != 0 {
+			return a, repeated, failure
+		}
+		err = errors.Join(err, failure)
+		if repeated == c.crowd.repeats {
 			return a, repeated, err
 		}
 		select {
@@ -168,6 +175,7 @@ func (t *tally) add(c *crowd, a answer, repeated int, err error, whole bool) {
 	defer t.mu.Unlock()
 	t.sent++
 	t.repeated += repeated
+	t.most = max(t.most, repeated)
 	var slow net.Error
 	switch {
 	case err == nil && whole:
@@ -194,7 +202,7 @@ func (t *tally) promises(c crowd, n int) []promise {
 		unanswered.promised, unanswered.kept = "0", t.unanswered == 0
 	}
 	if c.repeats > 0 {
-		unanswered.measured += fmt.Sprintf(" (%d repeats)", t.repeated)
+		unanswered.measured += fmt.Sprintf(" (%d repeats, at most %d of a request)", t.repeated, t.most)
 	}
 	// A crowd that met no reload has shown nothing.
 	shown := t.met > 1 && t.long > 0
