@@ -16,12 +16,16 @@ const isBroken = hasEscapes << 1
 // It goes on by whole words wherever their special bytes are, for then the
 // processor need not wait for one word to know the place of the next.
 func scanString(doc []byte, i int) (end int, found uint32) {
+	last := len(doc) - 8 // of the words
+	if hasBlocks {
+		last = min(last, i+firstWords) // most strings are short
+	}
 	plain := i // nothing special stands in doc[plain:i]
 next:
-	for i+8 <= len(doc) {
+	for i <= last {
 		marks := special(word(doc[i:])) & highs
 		if marks == 0 {
-			if i += 8; i-plain >= 64 {
+			if i += 8; !hasBlocks && i-plain >= 64 {
 				i = skipPlain(doc, i)
 				plain = i
 			}
@@ -53,6 +57,9 @@ next:
 			continue next
 		}
 		i += 8
+	}
+	if hasBlocks {
+		return scanBlocks(doc, i, found)
 	}
 	return scanTail(doc, i, found)
 }
