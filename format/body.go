@@ -1,9 +1,7 @@
 package format
 
 import (
-	"errors"
 	"io"
-	"sync"
 	"sync/atomic"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format/chat"
@@ -133,93 +131,22 @@ func (b *Body) Release() {
 // NewReader returns a reader over the whole body. It must be closed if the body
 // is owned.
 func (b *Body) NewReader() io.ReadCloser {
+	b.hold()
+	return &bodyReader{cursor: cursor{body: b}}
+}
+
+// hold adds a user, letGo ends its use.
+func (b *Body) hold() {
 	b.users.Add(1)
 	if b.base != nil {
 		b.base.users.Add(1)
 	}
-	return &bodyReader{body: b}
 }
 
-// errBodyClosed is what a reader answers after its Close.
-var errBodyClosed = errors.New("request body is closed")
-
-// bodyReader reads a body from start to end. Its zero position is the start.
-type bodyReader struct {
-	// mu keeps Close from ending the use of the memory while a Read that runs
-	// beside it still copies: a transport closes the body of a cancelled request
-	// on another goroutine than the one that sends it.
-	mu   sync.Mutex
-	body *Body // nil after Close
-	at   int   // in buf
-	ref  int   // the next view
-	off  int   // in that view
-}
-
-// Read implements io.Reader.
-func (r *bodyReader) Read(p []byte) (n int, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.body == nil {
-		return 0, errBodyClosed
+func (b *Body) letGo() {
+	base := b.base // the body may be another one's when its last user has gone
+	b.Release()
+	if base != nil {
+		base.Release()
 	}
-	for n < len(p) {
-		span := r.span()
-		if span == nil {
-			break
-		}
-		n += r.advance(copy(p[n:], span), len(span))
-	}
-	if n == 0 && len(p) > 0 {
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-// span is what is left of the span at the current position; nil at the end.
-func (r *bodyReader) span() []byte {
-	until := len(r.body.buf)
-	if r.ref < len(r.body.refs) {
-		until = r.body.refs[r.ref].at
-	}
-	switch {
-	case r.at < until:
-		return r.body.buf[r.at:until]
-	case r.ref < len(r.body.refs):
-		return r.body.refs[r.ref].span[r.off:]
-	default:
-		return nil
-	}
-}
-
-// advance moves on by n bytes of a span that had left bytes.
-func (r *bodyReader) advance(n, left int) int {
-	until := len(r.body.buf)
-	if r.ref < len(r.body.refs) {
-		until = r.body.refs[r.ref].at
-	}
-	if r.at < until {
-		r.at += n
-		return n
-	}
-	r.off += n
-	if n == left {
-		r.ref, r.off = r.ref+1, 0
-	}
-	return n
-}
-
-// Close ends the use of the body's memory. It may be called again.
-func (r *bodyReader) Close() error {
-	r.mu.Lock()
-	body := r.body
-	r.body = nil
-	r.mu.Unlock()
-	if body == nil {
-		return nil
-	}
-	body.Release()
-	if body.base != nil {
-		body.base.Release()
-	}
-	return nil
 }

@@ -21,7 +21,7 @@ var ErrNoObject = errors.New("the body is no JSON object")
 // is read through once. A reader of the result is a user of b, too.
 func (b *Body) WithMember(name, value string) (*Body, error) {
 	found := memberScan{name: name}
-	spans := bodyReader{body: b}
+	spans := cursor{body: b}
 	for span := spans.span(); span != nil && !found.over(); span = spans.span() {
 		found.scan(span)
 		spans.advance(len(span), len(span))
@@ -30,7 +30,7 @@ func (b *Body) WithMember(name, value string) (*Body, error) {
 		return nil, ErrNoObject
 	}
 	out := &Body{base: b}
-	from := bodyReader{body: b}
+	from := cursor{body: b}
 	from.move(found.open, out)
 	out.Quote(name)
 	out.Byte(':')
@@ -49,9 +49,9 @@ func (b *Body) WithMember(name, value string) (*Body, error) {
 }
 
 // move moves on by n bytes, which become views of out if there is one.
-func (r *bodyReader) move(n int, out *Body) {
+func (c *cursor) move(n int, out *Body) {
 	for n > 0 {
-		span := r.span()
+		span := c.span()
 		if span == nil {
 			return
 		}
@@ -59,7 +59,7 @@ func (r *bodyReader) move(n int, out *Body) {
 		if out != nil {
 			out.View(piece)
 		}
-		n -= r.advance(len(piece), len(span))
+		n -= c.advance(len(piece), len(span))
 	}
 }
 

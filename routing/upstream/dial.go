@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -55,10 +56,40 @@ func newDialer(t *reverseproxy.HTTPTransport, allowed allowList) (*dialer, error
 // dial connects within the dialer's limit. It is the DialContext of a transport.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := d.DialContext(ctx, network, address)
-	if err != nil || d.read <= 0 && d.write <= 0 {
-		return conn, err
+	if err != nil {
+		return nil, err
 	}
-	return &limitedConn{conn, d.read, d.write}, nil
+	if d.read > 0 || d.write > 0 {
+		return &limitedConn{conn, d.read, d.write}, nil
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return bodyConn{tcp}, nil
+	}
+	return conn, nil
+}
+
+// bodyConn writes a request's body from where it lies. A TCP connection alone has it
+// copied into a buffer of 32 KiB, piece by piece, each with a system call of its own.
+// With TLS on top of it nothing changes.
+type bodyConn struct{ *net.TCPConn }
+
+// ReadFrom implements io.ReaderFrom. It is how a transport writes what is left of a body
+// when its own buffer is full.
+func (c bodyConn) ReadFrom(r io.Reader) (int64, error) {
+	limited, ok := r.(*io.LimitedReader)
+	if !ok {
+		return c.TCPConn.ReadFrom(r)
+	}
+	body, ok := limited.R.(interface {
+		io.WriterTo
+		Len() int
+	})
+	if !ok || int64(body.Len()) > limited.N {
+		return c.TCPConn.ReadFrom(r)
+	}
+	n, err := body.WriteTo(c.TCPConn)
+	limited.N -= n
+	return n, err
 }
 
 // localAddress reads the address that connections come from.
