@@ -5,8 +5,8 @@
 // It builds ./cmd/caddy, runs it as a process of its own with providers that fail on
 // the loopback, and prints a table of what was promised and what was measured. It
 // ends with 1 if a promise is broken. -quick makes each measurement ten times
-// smaller, -only makes one of them. Everything that it starts and writes is gone when
-// it ends.
+// smaller and leaves out flood, which wants an idle machine; -only makes one of them.
+// Everything that it starts and writes is gone when it ends.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 
 func main() {
 	quick := flag.Bool("quick", false, "measure a tenth")
-	only := flag.String("only", "", "measure one part: dead, flaky, open, abandoned, reloads or kills")
+	only := flag.String("only", "", "measure one part: dead, flaky, open, abandoned, reloads, kills or flood")
 	limit := flag.Duration("timeout", 10*time.Minute, "time for the whole run")
 	flag.Parse()
 
@@ -88,8 +88,10 @@ func run(ctx context.Context, quick bool, only string, out io.Writer) (kept bool
 		{"abandoned", b.abandoned},
 		{"reloads", b.reloads},
 		{"kills", b.kills},
+		{"flood", b.flood},
 	} {
-		if only != "" && only != part.name {
+		// How long streams wait says little on a machine with other work to do.
+		if only != part.name && (only != "" || quick && part.name == "flood") {
 			continue
 		}
 		some, err := part.measure()

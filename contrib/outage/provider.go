@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -63,15 +64,62 @@ func endless(_ int64, w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
+// A dripping provider has many slow streams, and a flood for whoever asks for it.
+type dripping struct {
+	began time.Time     // all times count from it
+	sent  atomic.Int64  // events of slow streams
+	over  chan struct{} // closed when slow streams are to end
+}
+
+const (
+	drips    = 200 // slow streams
+	dripStep = 20 * time.Millisecond
+)
+
+// answer sends a flood as fast as it is taken, or a slow stream that tells in each
+// event when it was sent.
+func (d *dripping) answer(n int64, w http.ResponseWriter, r *http.Request) {
+	flood := asks(r, flooding)
+	w.Header().Set("Content-Type", "text/event-stream")
+	for many := strings.Repeat(content, 64); flood; {
+		if _, err := io.WriteString(w, many); err != nil {
+			return // the client has left
+		}
+	}
+	// The streams take turns, as they do when nobody has started them all at once.
+	turn := time.Duration(n%drips) * dripStep / drips
+	time.Sleep((turn - time.Since(d.began)%dripStep + dripStep) % dripStep)
+	tick := time.NewTicker(dripStep)
+	defer tick.Stop()
+	event := strings.Replace(content, "steady", "%d", 1)
+	for {
+		d.sent.Add(1)
+		fmt.Fprintf(w, event, time.Since(d.began))
+		if http.NewResponseController(w).Flush() != nil {
+			return // the client has left
+		}
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		case <-d.over:
+			_, _ = io.WriteString(w, ending) // the client tells if it is missing
+			return
+		}
+	}
+}
+
 // failing answers every request with 500.
 func failing(_ int64, w http.ResponseWriter, r *http.Request) {
 	http.Error(w, `{"error":{"message":"boom"}}`, http.StatusInternalServerError)
 }
 
-// What requests may hold: the wish for a stream, and the text that asks for a long one.
+// What requests may hold: the wish for a stream, and the texts that ask for a long one
+// and for a flood.
 const (
 	streamed = `"stream":true`
 	long     = "long"
+	flooding = "flood"
 )
 
 // asks reads the request's body and says that it holds a text.
