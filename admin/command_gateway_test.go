@@ -6,21 +6,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/tidwall/gjson"
 
 	_ "github.com/caddy-ai-gateway/caddy-ai-gateway/format/openai" // the format of the service
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/catalogue"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -32,7 +31,9 @@ type memory struct {
 	registry *registry.Registry
 	syncer   *catalogue.Syncer
 	events   *Events
-	store    *memoryStore
+	store    registrytest.Store
+	// backup is what can be downloaded, restored what was uploaded last.
+	backup, restored []byte
 }
 
 // newMemory makes the gateway. house is a service that works.
@@ -52,12 +53,9 @@ func newMemory(t *testing.T) *memory {
 	if err := u.Provision(ctx, "house"); err != nil {
 		t.Fatal(err)
 	}
-	g := &memory{
-		stubGateway: newStub(), state: routing.NewState(), events: new(Events),
-		store: &memoryStore{records: make(map[registry.ID]registry.Record)},
-	}
+	g := &memory{stubGateway: newStub(), state: routing.NewState(), events: new(Events)}
 	g.syncer = catalogue.New(noCatalogues{})
-	managed, err := registry.NewManaged(g.store, func(changed []registry.Event) {
+	managed, err := registry.NewManaged(&g.store, func(changed []registry.Event) {
 		for _, e := range changed {
 			g.events.Tell(EventDefinition, DefinitionEvent{Kind: e.Kind.One(), Name: e.Name, What: string(e.What), Revision: e.Revision, Actor: e.Actor})
 		}
@@ -134,85 +132,27 @@ func (g *memory) Export() (Export, error) {
 }
 
 func (g *memory) Backup() (Backup, error) {
-	return Backup{Name: "monday", Time: noon, Bytes: int64(len(g.store.backup)), Records: 3}, nil
+	return Backup{Name: "monday", Time: noon, Bytes: int64(len(g.backup)), Records: 3}, nil
 }
 
 func (g *memory) OpenBackup(string) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(g.store.backup)), nil
+	return io.NopCloser(bytes.NewReader(g.backup)), nil
 }
 
 func (g *memory) Restore(backup io.Reader) error {
 	text, err := io.ReadAll(backup)
-	g.store.restored = text
+	g.restored = text
 	return err
 }
 
-// memoryStore keeps definitions in memory; to seal is to turn a secret around.
-type memoryStore struct {
-	mu       sync.Mutex
-	records  map[registry.ID]registry.Record
-	revision uint64
-	backup   []byte
-	restored []byte
-}
-
-func (s *memoryStore) Load() (map[registry.ID]registry.Record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.records), nil
-}
-
-func (s *memoryStore) Commit(writes []registry.Write) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.revision++
-	for _, w := range writes {
-		if w.Record == nil {
-			delete(s.records, w.ID)
-			continue
-		}
-		record := *w.Record
-		record.Revision = s.revision
-		s.records[w.ID] = record
-	}
-	return s.revision, nil
-}
-
-func (s *memoryStore) Seal(_, _ string, plain []byte) (string, error) {
-	turned := slices.Clone(plain)
-	slices.Reverse(turned)
-	return string(turned), nil
-}
-
-func (s *memoryStore) Unseal(_, _, sealed string) ([]byte, error) {
-	turned := []byte(sealed)
-	slices.Reverse(turned)
-	return turned, nil
-}
-
-func (s *memoryStore) Stale(string) bool { return false }
-func (s *memoryStore) ForgetKeys() error { return nil }
-
 // secretOf is a stored secret of the first credential of an upstream.
-func (s *memoryStore) secretOf(t *testing.T, name, field string) string {
+func (g *memory) secretOf(t *testing.T, name, field string) string {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var spec struct {
-		Credentials []map[string]json.RawMessage `json:"credentials"`
-	}
-	if err := json.Unmarshal(s.records[registry.ID{Kind: registry.Upstreams, Name: name}].Spec, &spec); err != nil || len(spec.Credentials) == 0 {
-		t.Fatalf("upstream %q has no credential: %v", name, err)
-	}
-	var sealed struct {
-		Sealed string `json:"sealed"`
-	}
-	if err := json.Unmarshal(spec.Credentials[0][field], &sealed); err != nil {
-		t.Fatal(err)
-	}
-	plain, err := s.Unseal("", "", sealed.Sealed)
+	id := registry.ID{Kind: registry.Upstreams, Name: name}
+	credential := gjson.GetBytes(g.store.Record(id).Spec, "credentials.0")
+	plain, err := g.store.Unseal(id.String(), credential.Get("id").String()+"/"+field, credential.Get(field+".sealed").String())
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("the %s of upstream %q: %v", field, name, err)
 	}
 	return string(plain)
 }

@@ -44,7 +44,7 @@ func TestExportImport(t *testing.T) {
 		{args: words("model ls --origin managed -q"), out: ""},
 		{args: []string{"import", file}, out: "2 created, 0 changed, 0 unchanged\n"},
 	})
-	if got := other.store.secretOf(t, "acme", "token"); got != "canary-another-one" {
+	if got := other.secretOf(t, "acme", "token"); got != "canary-another-one" {
 		t.Errorf("the secret is %q", got)
 	}
 	t.Setenv("AI_GATEWAY_ACME", "")
@@ -55,7 +55,7 @@ func TestExportImport(t *testing.T) {
 		{args: []string{"import", "-"}, input: `{`, code: 2, notes: "not one JSON document"},
 		{args: []string{"import", "/nonexistent"}, code: 2, notes: "no such file"},
 	})
-	if got := other.store.secretOf(t, "acme", "token"); got != "canary-another-one" {
+	if got := other.secretOf(t, "acme", "token"); got != "canary-another-one" {
 		t.Errorf("the secret is %q afterwards", got)
 	}
 }
@@ -76,7 +76,7 @@ func TestStandInsAreFilled(t *testing.T) {
 // A backup is written whole or not at all, and goes back as it came.
 func TestBackupRestore(t *testing.T) {
 	g := newMemory(t)
-	g.store.backup = []byte(strings.Repeat("\x00backup", 100_000))
+	g.backup = []byte(strings.Repeat("\x00backup", 100_000))
 	address := serve(t, g)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "backup")
@@ -87,8 +87,8 @@ func TestBackupRestore(t *testing.T) {
 		{args: []string{"restore", file, "--yes"}, out: "is restored"},
 		{args: []string{"restore", "/nonexistent", "--yes"}, code: 2, notes: "no such file"},
 	})
-	if string(g.store.restored) != string(g.store.backup) {
-		t.Errorf("%d bytes were restored", len(g.store.restored))
+	if string(g.restored) != string(g.backup) {
+		t.Errorf("%d bytes were restored", len(g.restored))
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file is %v: %v", info, err)

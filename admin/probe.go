@@ -56,17 +56,24 @@ type probes struct {
 	Summary probe.Summary  `json:"summary"`
 }
 
+// toProbe reads a body, and returns the prober that the options in it ask for and what
+// there is to probe.
+func toProbe(g Gateway, w http.ResponseWriter, r *http.Request, body any, options *probeOptions) (*probe.Prober, *registry.View, error) {
+	if err := readBody(w, r, body); err != nil {
+		return nil, nil, err
+	}
+	p, err := options.prober()
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := g.View()
+	return p, v, err
+}
+
 // probeModel answers POST /models/{name}/probe.
 func (a *API) probeModel(g Gateway, w http.ResponseWriter, r *http.Request) error {
 	var body probeRequest
-	if err := readBody(w, r, &body); err != nil {
-		return err
-	}
-	p, err := body.prober()
-	if err != nil {
-		return err
-	}
-	v, err := g.View()
+	p, v, err := toProbe(g, w, r, &body, &body.probeOptions)
 	if err != nil {
 		return err
 	}
@@ -93,14 +100,7 @@ func (a *API) probeModel(g Gateway, w http.ResponseWriter, r *http.Request) erro
 // one as they come, if the client accepts that.
 func (a *API) probeAll(g Gateway, w http.ResponseWriter, r *http.Request) error {
 	var body probesRequest
-	if err := readBody(w, r, &body); err != nil {
-		return err
-	}
-	p, err := body.prober()
-	if err != nil {
-		return err
-	}
-	v, err := g.View()
+	p, v, err := toProbe(g, w, r, &body, &body.probeOptions)
 	if err != nil {
 		return err
 	}

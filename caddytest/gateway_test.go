@@ -88,12 +88,23 @@ func (g *gateway) load(block string, global ...string) {
 }
 
 func (g *gateway) tryLoad(block string, global ...string) error {
-	text := fmt.Sprintf(`{
+	text := g.caddyfile("caddytest", block, global...)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
+	if err != nil {
+		return err
+	}
+	return load(config)
+}
+
+// caddyfile is the config with a block and global options, as a Caddyfile whose log goes
+// to an output.
+func (g *gateway) caddyfile(log, block string, global ...string) string {
+	return fmt.Sprintf(`{
 	admin %s
 	persist_config off
 	grace_period 20s
 	log {
-		output caddytest
+		output %s
 		level DEBUG
 		format json
 	}
@@ -107,12 +118,7 @@ func (g *gateway) tryLoad(block string, global ...string) error {
 		}
 		respond 418
 	}
-}`, cmp.Or(g.admin, "off"), g.withDataDir(strings.Join(global, "\n")), g.url, block)
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
-	if err != nil {
-		return err
-	}
-	return load(config)
+}`, cmp.Or(g.admin, "off"), log, g.withDataDir(strings.Join(global, "\n")), g.url, block)
 }
 
 // withDataDir gives the global options a data directory of the test's own.
@@ -138,7 +144,18 @@ func freeAddress(t *testing.T) string {
 // post sends a request and returns the whole answer.
 func (g *gateway) post(path, body string, headers ...string) (*http.Response, string) {
 	g.t.Helper()
-	resp := g.open(g.t.Context(), path, body, headers...)
+	return g.whole(g.open(g.t.Context(), path, body, headers...))
+}
+
+// get sends a GET request and returns the whole answer.
+func (g *gateway) get(path string, headers ...string) (*http.Response, string) {
+	g.t.Helper()
+	return g.whole(g.exchange(g.t.Context(), http.MethodGet, path, "", headers...))
+}
+
+// whole reads an answer to its end.
+func (g *gateway) whole(resp *http.Response) (*http.Response, string) {
+	g.t.Helper()
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -159,9 +176,9 @@ func load(config []byte) error {
 // send sends a request. In the second after a reload it is sent again if it got no
 // answer: Caddy closes the listeners and connections of the config before while the
 // next one serves already (see decision 11), and most tests are about neither.
-func send(req *http.Request) (*http.Response, error) {
+func send(client *http.Client, req *http.Request) (*http.Response, error) {
 	for again := 0; ; again++ {
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		lost := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF)
 		if !lost || time.Since(time.Unix(0, loadedAt.Load())) > time.Second || again == 5 {
 			return resp, err
@@ -177,40 +194,24 @@ func send(req *http.Request) (*http.Response, error) {
 // open sends a request and returns the answer with its body to be read.
 func (g *gateway) open(ctx context.Context, path, body string, headers ...string) *http.Response {
 	g.t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+path, strings.NewReader(body))
+	return g.exchange(ctx, http.MethodPost, path, body, headers...)
+}
+
+// exchange is open for any method.
+func (g *gateway) exchange(ctx context.Context, method, path, body string, headers ...string) *http.Response {
+	g.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, g.url+path, strings.NewReader(body))
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := send(req)
+	resp, err := send(http.DefaultClient, req)
 	if err != nil {
 		g.t.Fatalf("sending the request: %v", err)
 	}
 	return resp
-}
-
-// get sends a GET request and returns the whole answer.
-func (g *gateway) get(path string, headers ...string) (*http.Response, string) {
-	g.t.Helper()
-	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, g.url+path, nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return resp, string(data)
 }
 
 // startProvider runs a scripted provider.

@@ -12,21 +12,21 @@ import (
 // would stand for two things, which are refused.
 func TestManagedAliases(t *testing.T) {
 	p := startProvider(t, provider.Say("hello"))
-	m := startManaged(t, "")
-	m.create("upstreams", "u", serviceAt(p.URL()))
-	m.create("models", "m", from("u"))
-	made := m.create("aliases", "fast", `{"model":"m"}`)
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", serviceAt(p.URL()))
+	g.create("models", "m", from("u"))
+	made := g.create("aliases", "fast", `{"model":"m"}`)
 	if !made.at("status.usable").Bool() || made.at("status.model").String() != "m" {
 		t.Errorf("created: %s", made.body)
 	}
-	m.create("aliases", "claude-*", `{"model":"m","announce":["claude-pro"]}`)
-	m.create("aliases", "many", `{"model":"m","pattern":"o[0-9]","announce":["o1"]}`)
-	m.create("aliases", "direct", `{"model":"@u/other"}`)
+	g.create("aliases", "claude-*", `{"model":"m","announce":["claude-pro"]}`)
+	g.create("aliases", "many", `{"model":"m","pattern":"o[0-9]","announce":["o1"]}`)
+	g.create("aliases", "direct", `{"model":"@u/other"}`)
 	for _, name := range []string{"fast", "claude-x", "claude-pro", "o7", "direct"} {
-		m.asks(200, name)
+		g.asks(200, name)
 	}
-	m.asks(404, "o10")
-	if got := m.offered(); got != "m claude-pro direct fast o1" {
+	g.asks(404, "o10")
+	if got := g.offered(); got != "m claude-pro direct fast o1" {
 		t.Errorf("clients see %s", got)
 	}
 	for _, c := range []struct{ field, name, spec string }{
@@ -42,15 +42,15 @@ func TestManagedAliases(t *testing.T) {
 		{"spec.announce[0]", "new", `{"model":"m","pattern":".*","announce":["o1"]}`},
 		{"", "m", `{"model":"m"}`},
 	} {
-		m.refused(400, "invalid_request", c.field, "POST", "/aliases", named(c.name, c.spec))
+		g.refused(400, "invalid_request", c.field, "POST", "/aliases", named(c.name, c.spec))
 	}
-	m.refused(400, "invalid_request", "", "POST", "/models", named("fast", from("u")))
-	m.refused(400, "invalid_request", "", "POST", "/models", named("o1", from("u")))
-	m.patch("/aliases/fast", `{"disabled":true}`)
-	m.asks(404, "fast")
-	m.call(200, "DELETE", "/aliases/many", "")
-	m.asks(404, "o1")
-	if got := m.read("/aliases?model=m&status=disabled").names(); got != "fast" {
+	g.refused(400, "invalid_request", "", "POST", "/models", named("fast", from("u")))
+	g.refused(400, "invalid_request", "", "POST", "/models", named("o1", from("u")))
+	g.patch("/aliases/fast", `{"disabled":true}`)
+	g.asks(404, "fast")
+	g.do("DELETE", "/aliases/many", "").is(200)
+	g.asks(404, "o1")
+	if got := g.read("/aliases?model=m&status=disabled").names(); got != "fast" {
 		t.Errorf("disabled aliases: %s", got)
 	}
 }
@@ -59,18 +59,18 @@ func TestManagedAliases(t *testing.T) {
 // nobody has defined, is served by all of them.
 func TestExposedModelIsBalanced(t *testing.T) {
 	first, second := startProvider(t, provider.Say("first")), startProvider(t, provider.Say("second"))
-	m := startManaged(t, "")
+	g := startManaged(t, "", "")
 	for name, p := range map[string]*provider.Provider{"u1": first, "u2": second} {
-		m.create("upstreams", name, fmt.Sprintf(`{"base_url":%q,"expose":true}`, p.URL()))
-		m.call(201, "POST", "/upstreams/"+name+"/catalogue/models", `{"name":"shared"}`)
+		g.create("upstreams", name, fmt.Sprintf(`{"base_url":%q,"expose":true}`, p.URL()))
+		g.do("POST", "/upstreams/"+name+"/catalogue/models", `{"name":"shared"}`).is(201)
 	}
 	for range 60 {
-		m.asks(200, "shared")
+		g.asks(200, "shared")
 	}
 	if a, b := len(first.Requests()), len(second.Requests()); a == 0 || b == 0 || a+b != 60 {
 		t.Errorf("%d requests to the first, %d to the second", a, b)
 	}
-	if got := m.offered(); got != "shared" {
+	if got := g.offered(); got != "shared" {
 		t.Errorf("clients see %s", got)
 	}
 }
@@ -78,12 +78,12 @@ func TestExposedModelIsBalanced(t *testing.T) {
 // TestUnknownModel shows that a model that is not there, or no more, is told in the shape
 // of the client's format.
 func TestUnknownModel(t *testing.T) {
-	m := startManaged(t, "")
-	m.create("upstreams", "u", serviceAt("http://127.0.0.1:9"))
-	m.create("models", "gone", from("u"))
-	m.call(200, "DELETE", "/models/gone", "")
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", serviceAt("http://127.0.0.1:9"))
+	g.create("models", "gone", from("u"))
+	g.do("DELETE", "/models/gone", "").is(200)
 	for path, body := range asked("gone") {
-		resp, answer := m.post(path, body)
+		resp, answer := g.post(path, body)
 		status(t, resp, answer, 404)
 		if kind := resp.Header.Get("Content-Type"); !strings.HasPrefix(kind, "application/json") {
 			t.Errorf("%s: content type %s", path, kind)

@@ -16,11 +16,11 @@ import (
 // definitionSpecs are the definitions of a gateway by kind and name, without what
 // differs between declared and managed ones: masks of secrets and placeholders are
 // the same here.
-func definitionSpecs(g *operated) map[string]any {
+func definitionSpecs(g *managed) map[string]any {
 	g.t.Helper()
 	all := make(map[string]any)
 	for _, kind := range []string{"upstreams", "models", "aliases"} {
-		for _, item := range g.read("/" + kind + "?page_size=1000").get("items").Array() {
+		for _, item := range g.read("/" + kind + "?page_size=1000").at("items").Array() {
 			var spec map[string]any
 			if err := json.Unmarshal([]byte(item.Get("spec").Raw), &spec); err != nil {
 				g.t.Fatal(err)
@@ -48,7 +48,7 @@ var standIns = regexp.MustCompile(`\{env\.(AI_GATEWAY_[A-Z0-9_]+)\}`)
 // and starts a fresh gateway with that: it reads and behaves as the first.
 func TestExportRoundTrip(t *testing.T) {
 	chat, messages := startProvider(t, provider.Say("from chat")), startProvider(t, provider.Say("from messages"))
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	const key = "sk-round-trip-0123456789"
 	g.create("upstreams", "first", `{"base_url":"`+chat.URL()+`","credentials":[{"type":"bearer","token":"`+key+`"},{"type":"header","name":"X-Key","value":"`+key+`","weight":0,"id":"spare"}],
 		"headers":{"X-Team":["a \"quoted\" value #1"]},"timeouts":{"first_content":45000000000},"retries":0,"tags":["eu west","fast"],"circuit":{"failures":7}}`)
@@ -76,14 +76,14 @@ func TestExportRoundTrip(t *testing.T) {
 			}
 			done[i] = len(p.Requests())
 		}
-		return append(seen, g.served())
+		return append(seen, g.offered())
 	}
 	specs, before := definitionSpecs(g), behaviour()
 	if len(specs) != 10 {
 		t.Fatalf("%d definitions are listed", len(specs))
 	}
 
-	text := string(g.read("/export?format=caddyfile").body)
+	text := g.read("/export?format=caddyfile").body
 	if strings.Contains(text, key) {
 		t.Fatalf("the export holds the secret:\n%s", text)
 	}
@@ -99,7 +99,7 @@ func TestExportRoundTrip(t *testing.T) {
 	g.options = "secret_key " + keyOne + "\n" + inside(t, text)
 	g.reload()
 
-	if origin := g.read("/models/writer").get("origin").String(); origin != "declared" {
+	if origin := g.read("/models/writer").at("origin").String(); origin != "declared" {
 		t.Errorf("the model is %s", origin)
 	}
 	after := definitionSpecs(g)

@@ -14,8 +14,8 @@ import (
 
 // together runs a function n times at once and returns what each returned, by its
 // number.
-func together(n int, f func(i int) (managedReply, error)) ([]managedReply, []error) {
-	replies, errs := make([]managedReply, n), make([]error, n)
+func together(n int, f func(i int) (*apiReply, error)) ([]*apiReply, []error) {
+	replies, errs := make([]*apiReply, n), make([]error, n)
 	var running sync.WaitGroup
 	begin := make(chan struct{})
 	for i := range n {
@@ -33,11 +33,11 @@ func together(n int, f func(i int) (managedReply, error)) ([]managedReply, []err
 // that of those who have read the same revision one wins.
 func TestConcurrentWriters(t *testing.T) {
 	const n = 50
-	m := startManaged(t, "")
-	send := func(method, path, body string, headers ...string) (managedReply, error) {
-		return m.request(context.WithoutCancel(t.Context()), method, path, body, headers...)
+	g := startManaged(t, "", "")
+	send := func(method, path, body string, headers ...string) (*apiReply, error) {
+		return g.request(context.WithoutCancel(t.Context()), method, path, body, headers...)
 	}
-	all := func(want int, f func(i int) (managedReply, error)) {
+	all := func(want int, f func(i int) (*apiReply, error)) {
 		t.Helper()
 		replies, errs := together(n, f)
 		for i := range replies {
@@ -46,32 +46,32 @@ func TestConcurrentWriters(t *testing.T) {
 			}
 		}
 	}
-	all(201, func(i int) (managedReply, error) {
+	all(201, func(i int) (*apiReply, error) {
 		return send("POST", "/upstreams", named(fmt.Sprintf("u%d", i), serviceAt("http://127.0.0.1:9")))
 	})
-	m.create("models", "m", `{}`)
-	m.create("upstreams", "u", serviceAt("http://127.0.0.1:9"))
-	all(200, func(i int) (managedReply, error) { // each its own field of one definition
+	g.create("models", "m", `{}`)
+	g.create("upstreams", "u", serviceAt("http://127.0.0.1:9"))
+	all(200, func(i int) (*apiReply, error) { // each its own field of one definition
 		return send("PATCH", "/upstreams/u", fmt.Sprintf(`{"spec":{"headers":{"X-%d":["1"]}}}`, i))
 	})
-	if got := m.read("/upstreams/u").at("spec.headers").Map(); len(got) != n {
+	if got := g.read("/upstreams/u").at("spec.headers").Map(); len(got) != n {
 		t.Errorf("%d headers are left, want %d", len(got), n)
 	}
-	all(201, func(i int) (managedReply, error) {
+	all(201, func(i int) (*apiReply, error) {
 		return send("POST", "/models/m/sources", fmt.Sprintf(`{"upstream":"u%d","model":"x"}`, i))
 	})
-	if got := m.read("/models/m"); got.at("spec.sources.#").Int() != n || got.at("status.sources").Int() != n {
+	if got := g.read("/models/m"); got.at("spec.sources.#").Int() != n || got.at("status.sources").Int() != n {
 		t.Errorf("%d sources, want %d", got.at("spec.sources.#").Int(), n)
 	}
-	all(200, func(i int) (managedReply, error) {
+	all(200, func(i int) (*apiReply, error) {
 		return send("PATCH", fmt.Sprintf("/upstreams/u%d", i), `{"spec":{"retries":0}}`)
 	})
-	if got := m.read("/upstreams?page_size=1000").at("items.#(spec.retries==0)#").Array(); len(got) != n {
+	if got := g.read("/upstreams?page_size=1000").at("items.#(spec.retries==0)#").Array(); len(got) != n {
 		t.Errorf("%d upstreams are patched, want %d", len(got), n)
 	}
 
-	tag, before := m.read("/models/m").tag(), m.read("/models/m").at("revision").Uint()
-	replies, errs := together(n, func(i int) (managedReply, error) {
+	tag, before := g.read("/models/m").tag(), g.read("/models/m").at("revision").Uint()
+	replies, errs := together(n, func(i int) (*apiReply, error) {
 		return send("PATCH", "/models/m", fmt.Sprintf(`{"spec":{"description":"by %d"}}`, i), "If-Match", tag)
 	})
 	won := -1
@@ -85,10 +85,10 @@ func TestConcurrentWriters(t *testing.T) {
 			won = i
 		}
 	}
-	if got := m.read("/models/m"); got.at("spec.description").String() != fmt.Sprintf("by %d", won) || got.at("revision").Uint() <= before {
+	if got := g.read("/models/m"); got.at("spec.description").String() != fmt.Sprintf("by %d", won) || got.at("revision").Uint() <= before {
 		t.Errorf("writer %d has won, and the model reads %s", won, got.body)
 	}
-	replies, _ = together(n, func(int) (managedReply, error) { return send("POST", "/aliases", named("a", `{"model":"m"}`)) })
+	replies, _ = together(n, func(int) (*apiReply, error) { return send("POST", "/aliases", named("a", `{"model":"m"}`)) })
 	created := 0
 	for _, r := range replies {
 		if r.status == 201 {
@@ -100,9 +100,9 @@ func TestConcurrentWriters(t *testing.T) {
 	if created != 1 {
 		t.Errorf("one alias was created %d times", created)
 	}
-	before2 := m.everything()
-	m.restart("")
-	if after := m.everything(); after != before2 {
+	before2 := g.everything()
+	g.restart()
+	if after := g.everything(); after != before2 {
 		t.Errorf("after a restart:\n%s\n%s", before2, after)
 	}
 }
@@ -111,9 +111,9 @@ func TestConcurrentWriters(t *testing.T) {
 // own, change all the time.
 func TestWritesUnderTraffic(t *testing.T) {
 	p := startProvider(t, provider.Say("hello"))
-	m := startManaged(t, "")
-	m.create("upstreams", "u", serviceAt(p.URL()))
-	m.create("models", "m", from("u"))
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", serviceAt(p.URL()))
+	g.create("models", "m", from("u"))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var running sync.WaitGroup
@@ -123,7 +123,7 @@ func TestWritesUnderTraffic(t *testing.T) {
 			c := clients[i%len(clients)]
 			for ctx.Err() == nil {
 				// A request that has begun is awaited, so that none is broken off by the test.
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, m.url+c.path, strings.NewReader(c.body("m")))
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+c.path, strings.NewReader(c.body("m")))
 				if err != nil {
 					t.Error(err)
 					return
@@ -145,12 +145,12 @@ func TestWritesUnderTraffic(t *testing.T) {
 	}
 	for i := range 60 {
 		name := fmt.Sprintf("other%d", i)
-		m.create("upstreams", name, serviceAt(p.URL()+"/v1"))
-		m.create("models", name, from(name, "u"))
-		m.patch("/upstreams/u", fmt.Sprintf(`{"max_concurrency":%d,"timeouts":{"idle":"%ds"}}`, 100+i, 30+i))
-		m.patch("/models/m", fmt.Sprintf(`{"sources":[{"upstream":"u","model":"x","weight":%d},{"upstream":%q,"model":"x"}]}`, i+1, name))
+		g.create("upstreams", name, serviceAt(p.URL()+"/v1"))
+		g.create("models", name, from(name, "u"))
+		g.patch("/upstreams/u", fmt.Sprintf(`{"max_concurrency":%d,"timeouts":{"idle":"%ds"}}`, 100+i, 30+i))
+		g.patch("/models/m", fmt.Sprintf(`{"sources":[{"upstream":"u","model":"x","weight":%d},{"upstream":%q,"model":"x"}]}`, i+1, name))
 		if i%3 == 0 {
-			m.call(200, "DELETE", "/upstreams/"+name+"?cascade=true", "")
+			g.do("DELETE", "/upstreams/"+name+"?cascade=true", "").is(200)
 		}
 	}
 	stop()
@@ -168,9 +168,9 @@ func TestStreamsOutliveTheirDefinitions(t *testing.T) {
 	goOn := make(chan struct{})
 	old := startProvider(t, provider.Say("one two three four").WaitAt(2, goOn))
 	next := startProvider(t, provider.Say("from the next"))
-	m := startManaged(t, "")
-	m.create("upstreams", "u", serviceAt(old.URL()))
-	m.create("models", "m", from("u"))
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", serviceAt(old.URL()))
+	g.create("models", "m", from("u"))
 	type running struct {
 		client client
 		body   io.ReadCloser
@@ -178,7 +178,7 @@ func TestStreamsOutliveTheirDefinitions(t *testing.T) {
 	var streams []running
 	open := func() {
 		c := clients[1+2*(len(streams)%2)]
-		resp := m.open(t.Context(), c.path, c.body("m"))
+		resp := g.open(t.Context(), c.path, c.body("m"))
 		if resp.StatusCode != 200 {
 			t.Fatalf("status %d", resp.StatusCode)
 		}
@@ -187,19 +187,19 @@ func TestStreamsOutliveTheirDefinitions(t *testing.T) {
 	for range 4 {
 		open()
 	}
-	m.patch("/upstreams/u", `{"timeouts":{"idle":"50s"}}`)
+	g.patch("/upstreams/u", `{"timeouts":{"idle":"50s"}}`)
 	for range 2 {
 		open()
 	}
-	m.call(200, "PUT", "/upstreams/u", `{"spec":`+serviceAt(next.URL())+`}`)
-	if text := m.asks(200, "m"); text != "from the next" {
+	g.do("PUT", "/upstreams/u", unnamed(serviceAt(next.URL()))).is(200)
+	if text := g.asks(200, "m"); text != "from the next" {
 		t.Errorf("a new request is answered by %q", text)
 	}
-	m.patch("/models/m", `{"disabled":true}`)
-	m.patch("/upstreams/u", `{"disabled":true}`)
-	m.call(200, "DELETE", "/upstreams/u?cascade=true", "")
-	m.call(200, "DELETE", "/models/m", "")
-	m.asks(404, "m")
+	g.patch("/models/m", `{"disabled":true}`)
+	g.patch("/upstreams/u", `{"disabled":true}`)
+	g.do("DELETE", "/upstreams/u?cascade=true", "").is(200)
+	g.do("DELETE", "/models/m", "").is(200)
+	g.asks(404, "m")
 	close(goOn)
 	for i, s := range streams {
 		answer, err := io.ReadAll(s.body)

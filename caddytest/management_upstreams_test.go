@@ -15,77 +15,77 @@ import (
 // patched, replaced as a whole, and gone, with requests that follow at once.
 func TestUpstreamCRUD(t *testing.T) {
 	p := startProvider(t, provider.Say("hello"))
-	m := startManaged(t, "")
-	made := m.create("upstreams", "u1", fmt.Sprintf(`{"base_url":%q,"formats":["openai_chat"],"tags":["eu"]}`, p.URL()))
+	g := startManaged(t, "", "")
+	made := g.create("upstreams", "u1", fmt.Sprintf(`{"base_url":%q,"formats":["openai_chat"],"tags":["eu"]}`, p.URL()))
 	if made.at("name").String() != "u1" || made.at("origin").String() != "managed" || !made.at("status.usable").Bool() || made.tag() == "" {
 		t.Errorf("created: %s, tag %s", made.body, made.tag())
 	}
-	where, err := url.Parse("http://" + m.admin + "/ai_gateway/upstreams")
+	where, err := url.Parse("http://" + g.admin + "/ai_gateway/upstreams")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if where, err = where.Parse(made.header.Get("Location")); err != nil || where.Path != "/ai_gateway/upstreams/u1" {
 		t.Errorf("the location is %v, %v", where, err)
 	}
-	m.refused(409, "exists", "name", "POST", "/upstreams", named("u1", serviceAt(p.URL())))
-	read := m.read("/upstreams/u1")
+	g.refused(409, "exists", "name", "POST", "/upstreams", named("u1", serviceAt(p.URL())))
+	read := g.read("/upstreams/u1")
 	if read.body != made.body || read.tag() != made.tag() {
 		t.Errorf("read %s\nmade %s", read.body, made.body)
 	}
-	if list := m.read("/upstreams"); list.at("total").Int() != 1 || list.at("items.0.spec.tags.0").String() != "eu" {
+	if list := g.read("/upstreams"); list.at("total").Int() != 1 || list.at("items.0.spec.tags.0").String() != "eu" {
 		t.Errorf("list: %s", list.body)
 	}
 
-	m.create("models", "m", from("u1"))
-	if text := m.asks(200, "m"); text != "hello" {
+	g.create("models", "m", from("u1"))
+	if text := g.asks(200, "m"); text != "hello" {
 		t.Errorf("the answer is %q", text)
 	}
-	patched := m.patch("/upstreams/u1", `{"retries":0,"formats":null}`)
+	patched := g.patch("/upstreams/u1", `{"retries":0,"formats":null}`)
 	sameJSON(t, patched.at("spec").Raw, fmt.Sprintf(`{"base_url":%q,"tags":["eu"],"retries":0}`, p.URL()))
 	if patched.tag() == made.tag() || patched.at("created").String() != made.at("created").String() {
 		t.Errorf("after the patch: tag %s, %s", patched.tag(), patched.body)
 	}
-	put := m.call(200, "PUT", "/upstreams/u1", `{"spec":`+serviceAt(p.URL())+`}`)
+	put := g.do("PUT", "/upstreams/u1", unnamed(serviceAt(p.URL()))).is(200)
 	sameJSON(t, put.at("spec").Raw, serviceAt(p.URL()))
-	m.asks(200, "m")
+	g.asks(200, "m")
 
-	m.call(200, "DELETE", "/models/m", "")
-	if gone := m.call(200, "DELETE", "/upstreams/u1", ""); !gone.at("deleted").Bool() {
+	g.do("DELETE", "/models/m", "").is(200)
+	if gone := g.do("DELETE", "/upstreams/u1", "").is(200); !gone.at("deleted").Bool() {
 		t.Errorf("deleted: %s", gone.body)
 	}
-	m.refused(404, "not_found", "name", "GET", "/upstreams/u1", "")
-	m.refused(404, "not_found", "", "DELETE", "/upstreams/u1", "")
-	m.refused(404, "not_found", "", "PATCH", "/upstreams/u1", `{"spec":{}}`)
-	m.call(201, "PUT", "/upstreams/u1", named("u1", serviceAt(p.URL())))
-	m.refused(400, "invalid_request", "name", "PUT", "/upstreams/u1", named("u2", serviceAt(p.URL())))
-	m.refused(412, "exists", "name", "PUT", "/upstreams/u1", named("u1", serviceAt(p.URL())), "If-None-Match", "*")
+	g.refused(404, "not_found", "name", "GET", "/upstreams/u1", "")
+	g.refused(404, "not_found", "", "DELETE", "/upstreams/u1", "")
+	g.refused(404, "not_found", "", "PATCH", "/upstreams/u1", `{"spec":{}}`)
+	g.do("PUT", "/upstreams/u1", named("u1", serviceAt(p.URL()))).is(201)
+	g.refused(400, "invalid_request", "name", "PUT", "/upstreams/u1", named("u2", serviceAt(p.URL())))
+	g.refused(412, "exists", "name", "PUT", "/upstreams/u1", named("u1", serviceAt(p.URL())), "If-None-Match", "*")
 }
 
 // TestProviderKinds shows that a provider fills in what an upstream leaves out and is
 // not needed, and that an unknown one is refused by its name.
 func TestProviderKinds(t *testing.T) {
-	m := startManaged(t, "")
-	groq := m.create("upstreams", "fast", `{"provider":"groq"}`)
+	g := startManaged(t, "", "")
+	groq := g.create("upstreams", "fast", `{"provider":"groq"}`)
 	if groq.at("status.formats.0").String() != "openai_chat" {
 		t.Errorf("groq: %s", groq.body)
 	}
-	m.create("upstreams", "own", serviceAt("http://127.0.0.1:9"))
-	got := m.refused(400, "invalid_request", "spec.provider", "POST", "/upstreams", named("bad", `{"provider":"gruq"}`))
+	g.create("upstreams", "own", serviceAt("http://127.0.0.1:9"))
+	got := g.refused(400, "invalid_request", "spec.provider", "POST", "/upstreams", named("bad", `{"provider":"gruq"}`))
 	if !strings.Contains(got.at("error.message").String(), "gruq") {
 		t.Errorf("the message does not name it: %s", got.body)
 	}
-	m.refused(400, "invalid_request", "spec.base_url", "POST", "/upstreams", named("bad", `{}`))
+	g.refused(400, "invalid_request", "spec.base_url", "POST", "/upstreams", named("bad", `{}`))
 }
 
 // TestFormatsOfOneUpstream shows that an upstream that speaks several formats is asked
 // in the client's own, and that unknown formats are refused when they are written.
 func TestFormatsOfOneUpstream(t *testing.T) {
 	p := startProvider(t, provider.Say("hello"))
-	m := startManaged(t, "")
-	m.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"formats":["openai_chat","anthropic_messages"]}`, p.URL()))
-	m.create("models", "m", from("u"))
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"formats":["openai_chat","anthropic_messages"]}`, p.URL()))
+	g.create("models", "m", from("u"))
 	for _, c := range clients {
-		_, body := m.post(c.path, c.body("m"))
+		_, body := g.post(c.path, c.body("m"))
 		if text := c.text(t, body); text != "hello" {
 			t.Errorf("%s: %q", c.name, text)
 		}
@@ -93,31 +93,31 @@ func TestFormatsOfOneUpstream(t *testing.T) {
 			t.Errorf("%s arrived at %s: %s", c.name, got.Path, got.Body)
 		}
 	}
-	m.refused(400, "invalid_request", "spec.formats[0]", "PATCH", "/upstreams/u", `{"spec":{"formats":["openai_video_generations"]}}`)
-	m.refused(400, "invalid_request", "format", "POST", "/models/m/sources", `{"upstream":"u","model":"y","format":"openai_video_generations"}`)
-	m.refused(400, "invalid_request", "spec.sources[0].format", "PATCH", "/models/m", `{"spec":{"sources":[{"upstream":"u","model":"y","format":"gemini"}]}}`)
+	g.refused(400, "invalid_request", "spec.formats[0]", "PATCH", "/upstreams/u", `{"spec":{"formats":["openai_video_generations"]}}`)
+	g.refused(400, "invalid_request", "format", "POST", "/models/m/sources", `{"upstream":"u","model":"y","format":"openai_video_generations"}`)
+	g.refused(400, "invalid_request", "spec.sources[0].format", "PATCH", "/models/m", `{"spec":{"sources":[{"upstream":"u","model":"y","format":"gemini"}]}}`)
 }
 
 // TestBaseURLSpellings shows that all spellings of a service's address reach the same
 // path.
 func TestBaseURLSpellings(t *testing.T) {
 	p := startProvider(t, provider.Say("hello"))
-	m := startManaged(t, "")
-	m.create("upstreams", "u", serviceAt(p.URL()))
-	m.create("models", "m", from("u"))
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", serviceAt(p.URL()))
+	g.create("models", "m", from("u"))
 	for spelling, want := range map[string]string{
 		"": "/v1/chat/completions", "/": "/v1/chat/completions", "/v1": "/v1/chat/completions", "/v1/": "/v1/chat/completions",
 		"/v1/chat/completions": "/v1/chat/completions", "/v1/v1": "/v1/v1/chat/completions",
 		"/api/openai/v1": "/api/openai/v1/chat/completions", "/v2preview3": "/v2preview3/chat/completions",
 	} {
-		m.patch("/upstreams/u", serviceAt(p.URL()+spelling))
-		m.asks(200, "m")
+		g.patch("/upstreams/u", serviceAt(p.URL()+spelling))
+		g.asks(200, "m")
 		if got := last(t, p).Path; got != want {
 			t.Errorf("base URL %q: path %s, want %s", spelling, got, want)
 		}
 	}
 	for _, bad := range []string{"ftp://127.0.0.1", "http://user:secret@127.0.0.1", "//127.0.0.1", "http://", "127.0.0.1:80", "http://{env.HOST}/"} {
-		m.refused(400, "invalid_request", "spec.base_url", "PATCH", "/upstreams/u", `{"spec":`+serviceAt(bad)+`}`)
+		g.refused(400, "invalid_request", "spec.base_url", "PATCH", "/upstreams/u", unnamed(serviceAt(bad)))
 	}
 }
 
@@ -125,12 +125,12 @@ func TestBaseURLSpellings(t *testing.T) {
 // and that neither leads to another host.
 func TestFormatAddresses(t *testing.T) {
 	chat, messages := startProvider(t, provider.Say("chat")), startProvider(t, provider.Say("messages"))
-	m := startManaged(t, "")
-	m.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"formats":["openai_chat","anthropic_messages"],
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"formats":["openai_chat","anthropic_messages"],
 		"format_urls":{"anthropic_messages":%q},"format_paths":{"openai_chat":"/deployments/one/chat"}}`, chat.URL(), messages.URL()+"/claude"))
-	m.create("models", "m", from("u"))
+	g.create("models", "m", from("u"))
 	for i, want := range []string{"chat", "chat", "messages", "messages"} {
-		_, body := m.post(clients[i].path, clients[i].body("m"))
+		_, body := g.post(clients[i].path, clients[i].body("m"))
 		if text := clients[i].text(t, body); text != want {
 			t.Errorf("%s was answered by %s", clients[i].name, text)
 		}
@@ -141,9 +141,9 @@ func TestFormatAddresses(t *testing.T) {
 	if got := last(t, messages).Path; got != "/claude/v1/messages" {
 		t.Errorf("messages arrived at %s", got)
 	}
-	m.refused(400, "invalid_request", "spec.format_urls.anthropic_messages", "PATCH", "/upstreams/u", `{"spec":{"format_urls":{"anthropic_messages":"file:///etc/passwd"}}}`)
+	g.refused(400, "invalid_request", "spec.format_urls.anthropic_messages", "PATCH", "/upstreams/u", `{"spec":{"format_urls":{"anthropic_messages":"file:///etc/passwd"}}}`)
 	for _, path := range []string{"//evil", "http://evil/v1", "v1/chat", ""} {
-		m.refused(400, "invalid_request", "spec.format_paths.openai_chat", "PATCH", "/upstreams/u", fmt.Sprintf(`{"spec":{"format_paths":{"openai_chat":%q}}}`, path))
+		g.refused(400, "invalid_request", "spec.format_paths.openai_chat", "PATCH", "/upstreams/u", fmt.Sprintf(`{"spec":{"format_paths":{"openai_chat":%q}}}`, path))
 	}
 }
 
@@ -151,48 +151,48 @@ func TestFormatAddresses(t *testing.T) {
 // its change.
 func TestTimeoutOfAnUpstream(t *testing.T) {
 	p := startProvider(t, provider.Silent())
-	m := startManaged(t, "")
-	m.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"retries":0,"timeouts":{"first_content":"1m"}}`, p.URL()))
-	m.create("models", "m", from("u"))
-	m.patch("/upstreams/u", `{"timeouts":{"response_header":"200ms","first_content":"300ms"}}`)
-	if body := m.asks(504, "m"); !strings.Contains(body, `"error"`) {
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"retries":0,"timeouts":{"first_content":"1m"}}`, p.URL()))
+	g.create("models", "m", from("u"))
+	g.patch("/upstreams/u", `{"timeouts":{"response_header":"200ms","first_content":"300ms"}}`)
+	if body := g.asks(504, "m"); !strings.Contains(body, `"error"`) {
 		t.Errorf("the answer: %s", body)
 	}
 	<-last(t, p).Left() // the call is not left to itself
-	m.refused(400, "invalid_request", "spec.timeouts.idle", "PATCH", "/upstreams/u", `{"spec":{"timeouts":{"idle":"-1s"}}}`)
+	g.refused(400, "invalid_request", "spec.timeouts.idle", "PATCH", "/upstreams/u", `{"spec":{"timeouts":{"idle":"-1s"}}}`)
 }
 
 // TestHeadersOfAnUpstream shows that an upstream's headers are sent, that those of a
 // source beat them, and that those that belong to the connection are refused.
 func TestHeadersOfAnUpstream(t *testing.T) {
 	p := startProvider(t, provider.Say("hello"))
-	m := startManaged(t, "")
-	m.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"headers":{"X-A":["1"]}}`, p.URL()))
-	m.create("models", "m", from("u"))
-	m.asks(200, "m")
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"headers":{"X-A":["1"]}}`, p.URL()))
+	g.create("models", "m", from("u"))
+	g.asks(200, "m")
 	if got := last(t, p).Header.Get("X-A"); got != "1" {
 		t.Errorf("X-A is %q", got)
 	}
-	m.patch("/upstreams/u", `{"headers":{"X-A":["2"],"X-B":["3"]}}`)
-	m.asks(200, "m")
+	g.patch("/upstreams/u", `{"headers":{"X-A":["2"],"X-B":["3"]}}`)
+	g.asks(200, "m")
 	if got := last(t, p).Header; got.Get("X-A") != "2" || got.Get("X-B") != "3" {
 		t.Errorf("headers %v", got)
 	}
-	m.call(200, "PATCH", "/models/m/sources/u:x", `{"headers":{"X-A":["4"],"X-C":["5"]}}`)
-	m.asks(200, "m")
+	g.do("PATCH", "/models/m/sources/u:x", `{"headers":{"X-A":["4"],"X-C":["5"]}}`).is(200)
+	g.asks(200, "m")
 	if got := last(t, p).Header; strings.Join(got.Values("X-A"), ",") != "4" || got.Get("X-B") != "3" || got.Get("X-C") != "5" {
 		t.Errorf("with headers of the source: %v", got)
 	}
-	m.call(200, "PATCH", "/models/m/sources/u:x", `{"headers":{"X-A":null}}`)
-	m.asks(200, "m")
+	g.do("PATCH", "/models/m/sources/u:x", `{"headers":{"X-A":null}}`).is(200)
+	g.asks(200, "m")
 	if got := last(t, p).Header; got.Get("X-A") != "2" || got.Get("X-C") != "5" {
 		t.Errorf("with one header of the source: %v", got)
 	}
 	for _, name := range []string{"Connection", "Transfer-Encoding", "Host", "Content-Length", "Authorization"} {
-		if got := m.call(400, "PATCH", "/models/m/sources/u:x", fmt.Sprintf(`{"headers":{%q:["x"]}}`, name)); !strings.HasPrefix(got.at("error.field").String(), "headers") {
+		if got := g.do("PATCH", "/models/m/sources/u:x", fmt.Sprintf(`{"headers":{%q:["x"]}}`, name)).is(400); !strings.HasPrefix(got.at("error.field").String(), "headers") {
 			t.Errorf("%s at a source: %s", name, got.body)
 		}
-		got := m.call(400, "PATCH", "/upstreams/u", fmt.Sprintf(`{"spec":{"headers":{%q:["x"]}}}`, name))
+		got := g.do("PATCH", "/upstreams/u", fmt.Sprintf(`{"spec":{"headers":{%q:["x"]}}}`, name)).is(400)
 		if !strings.HasPrefix(got.at("error.field").String(), "spec.headers") {
 			t.Errorf("%s: %s", name, got.body)
 		}
@@ -202,37 +202,37 @@ func TestHeadersOfAnUpstream(t *testing.T) {
 // TestAddressesThatAreNotCalled shows that addresses behind which a cloud's own
 // services are, are refused unless the upstream allows them.
 func TestAddressesThatAreNotCalled(t *testing.T) {
-	m := startManaged(t, "")
+	g := startManaged(t, "", "")
 	for _, address := range []string{"http://169.254.169.254", "http://[fe80::1]", "http://0.0.0.0:1", "http://[::ffff:169.254.169.254]"} {
-		m.refused(400, "invalid_request", "spec.base_url", "POST", "/upstreams", named("u", serviceAt(address)))
+		g.refused(400, "invalid_request", "spec.base_url", "POST", "/upstreams", named("u", serviceAt(address)))
 	}
-	m.create("upstreams", "u", `{"base_url":"http://169.254.169.254","allow_addresses":["169.254.169.254"]}`)
-	m.refused(400, "invalid_request", "spec.allow_addresses[0]", "PATCH", "/upstreams/u", `{"spec":{"allow_addresses":["anything"]}}`)
-	m.refused(400, "invalid_request", "spec.base_url", "PATCH", "/upstreams/u", `{"spec":{"allow_addresses":null}}`)
+	g.create("upstreams", "u", `{"base_url":"http://169.254.169.254","allow_addresses":["169.254.169.254"]}`)
+	g.refused(400, "invalid_request", "spec.allow_addresses[0]", "PATCH", "/upstreams/u", `{"spec":{"allow_addresses":["anything"]}}`)
+	g.refused(400, "invalid_request", "spec.base_url", "PATCH", "/upstreams/u", `{"spec":{"allow_addresses":null}}`)
 }
 
 // TestProxyAndTLS shows an upstream behind a proxy, and one whose certificate is
 // trusted only when it says so.
 func TestProxyAndTLS(t *testing.T) {
 	proxied := answering(t, 200, "application/json", `{"id":"1","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"by proxy"},"finish_reason":"stop"}]}`)
-	m := startManaged(t, "")
-	m.create("upstreams", "u", fmt.Sprintf(`{"base_url":"http://service.invalid","transport":{"protocol":"http","network_proxy":{"from":"url","url":%q}}}`, proxied.url))
-	m.create("models", "m", from("u"))
-	if text := m.asks(200, "m"); text != "by proxy" {
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u", fmt.Sprintf(`{"base_url":"http://service.invalid","transport":{"protocol":"http","network_proxy":{"from":"url","url":%q}}}`, proxied.url))
+	g.create("models", "m", from("u"))
+	if text := g.asks(200, "m"); text != "by proxy" {
 		t.Errorf("the answer is %q", text)
 	}
 
 	authority := newAuthority(t)
 	secure := authority.serve(t, "127.0.0.1", time.Now().AddDate(0, 0, 1))
-	m.create("upstreams", "secure", fmt.Sprintf(`{"base_url":%q,"retries":0}`, secure.url))
-	m.create("models", "s", from("secure"))
-	m.asks(502, "s")
+	g.create("upstreams", "secure", fmt.Sprintf(`{"base_url":%q,"retries":0}`, secure.url))
+	g.create("models", "s", from("secure"))
+	g.asks(502, "s")
 	if n := secure.requests.Load(); n != 0 {
 		t.Errorf("%d requests were sent to a service that is not trusted", n)
 	}
-	m.call(200, "POST", "/upstreams/secure/circuit/reset", "{}")
-	m.patch("/upstreams/secure", fmt.Sprintf(`{"transport":{"protocol":"http","tls":{"ca":{"provider":"file","pem_files":[%q]}}}}`, authority.file))
-	m.asks(http.StatusTeapot, "s")
+	g.do("POST", "/upstreams/secure/circuit/reset", "{}").is(200)
+	g.patch("/upstreams/secure", fmt.Sprintf(`{"transport":{"protocol":"http","tls":{"ca":{"provider":"file","pem_files":[%q]}}}}`, authority.file))
+	g.asks(http.StatusTeapot, "s")
 	if secure.requests.Load() == 0 {
 		t.Error("the service was not asked although it is trusted")
 	}
@@ -242,43 +242,43 @@ func TestProxyAndTLS(t *testing.T) {
 // models go from clients and stay in the lists of the management API.
 func TestDisabledUpstream(t *testing.T) {
 	p := startProvider(t, provider.Say("hello"))
-	m := startManaged(t, "")
-	m.create("upstreams", "u1", serviceAt(p.URL()))
-	m.create("upstreams", "u2", serviceAt(p.URL()))
-	m.create("models", "alone", from("u1"))
-	m.create("models", "both", from("u1", "u2"))
-	m.create("aliases", "other", `{"model":"alone"}`)
-	off := m.patch("/upstreams/u1", `{"disabled":true}`)
+	g := startManaged(t, "", "")
+	g.create("upstreams", "u1", serviceAt(p.URL()))
+	g.create("upstreams", "u2", serviceAt(p.URL()))
+	g.create("models", "alone", from("u1"))
+	g.create("models", "both", from("u1", "u2"))
+	g.create("aliases", "other", `{"model":"alone"}`)
+	off := g.patch("/upstreams/u1", `{"disabled":true}`)
 	if off.at("status.usable").Bool() || off.at("status.reason").String() != "disabled" {
 		t.Errorf("disabled: %s", off.body)
 	}
-	if got := m.offered(); got != "both" {
+	if got := g.offered(); got != "both" {
 		t.Errorf("clients see %s", got)
 	}
 	for _, name := range []string{"alone", "other"} {
-		m.asks(404, name)
+		g.asks(404, name)
 	}
-	m.asks(200, "both")
-	if got := m.read("/upstreams?status=disabled").names(); got != "u1" {
+	g.asks(200, "both")
+	if got := g.read("/upstreams?status=disabled").names(); got != "u1" {
 		t.Errorf("disabled are %s", got)
 	}
-	m.patch("/upstreams/u1", `{"disabled":false}`)
-	if got := m.offered(); got != "alone both other" {
+	g.patch("/upstreams/u1", `{"disabled":false}`)
+	if got := g.offered(); got != "alone both other" {
 		t.Errorf("clients see %s", got)
 	}
-	m.asks(200, "other")
+	g.asks(200, "other")
 }
 
 // TestFreshStartIsEmpty shows that nothing is there that nobody has defined.
 func TestFreshStartIsEmpty(t *testing.T) {
-	m := startManaged(t, "")
+	g := startManaged(t, "", "")
 	for _, kind := range []string{"upstreams", "models", "aliases"} {
-		sameJSON(t, m.read("/"+kind).body, `{"items":[],"total":0,"page":1,"page_size":100}`)
+		sameJSON(t, g.read("/"+kind).body, `{"items":[],"total":0,"page":1,"page_size":100}`)
 	}
-	if got := m.offered(); got != "" {
+	if got := g.offered(); got != "" {
 		t.Errorf("clients see %s", got)
 	}
-	if resp, _ := m.get("/v1/models"); resp.StatusCode != http.StatusOK {
+	if resp, _ := g.get("/v1/models"); resp.StatusCode != http.StatusOK {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 }

@@ -68,11 +68,11 @@ func checkDescribed(r *apiReply, method, path string) {
 	if kind != "application/json" {
 		return
 	}
-	if !gjson.ValidBytes(r.body) {
+	if !gjson.Valid(r.body) {
 		r.t.Errorf("%s: not JSON: %.200s", r.call, r.body)
 		return
 	}
-	for _, wrong := range violations(schema, gjson.ParseBytes(r.body), "") {
+	for _, wrong := range violations(schema, gjson.Parse(r.body), "") {
 		r.t.Errorf("%s: not as described: %s", r.call, wrong)
 	}
 }

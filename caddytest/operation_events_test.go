@@ -3,7 +3,6 @@ package caddytest
 import (
 	"bufio"
 	"context"
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,15 +21,10 @@ type follower struct {
 }
 
 // follow begins to read the events behind one; "" for those that come.
-func (g *operated) follow(after string) *follower {
+func (g *managed) follow(after string) *follower {
 	g.t.Helper()
 	ctx, leave := context.WithTimeout(g.t.Context(), 20*time.Second)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.admin+"/ai_gateway/events", nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	req.Header.Set("Last-Event-ID", after)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := g.begin(ctx, "GET", "/events", "", "Last-Event-ID", after)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -83,7 +77,7 @@ func (f *follower) next(kind string) gjson.Result {
 func TestEventsTellOfChanges(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b"), provider.Say("Hello.")))
-	g := operate(t, "", "")
+	g := startManaged(t, "", "")
 	f := g.follow("")
 	g.create("upstreams", "u", `{"base_url":"`+p.URL()+`"}`)
 	if e := f.next("definition"); e.Get("kind").String() != "upstream" || e.Get("name").String() != "u" || e.Get("what").String() != "create" || e.Get("revision").Uint() == 0 || e.Get("actor").String() != "admin" {
@@ -100,7 +94,7 @@ func TestEventsTellOfChanges(t *testing.T) {
 	}
 	g.block = "max_body 3MiB"
 	g.reload()
-	g.patch("/upstreams/u", `{"tags":["x"]}`).is(200)
+	g.patch("/upstreams/u", `{"tags":["x"]}`)
 	if e := f.next("definition"); e.Get("what").String() != "edit" {
 		t.Errorf("the change after the reload is told as %s", e)
 	}
@@ -123,7 +117,7 @@ func TestEventsTellOfChanges(t *testing.T) {
 
 	// What a restore changes is told too.
 	g.create("upstreams", "u", `{"base_url":"`+p.URL()+`"}`)
-	name := g.do("POST", "/backups", "").is(201).get("name").String()
+	name := g.do("POST", "/backups", "").is(201).at("name").String()
 	g.do("DELETE", "/upstreams/u", "").is(200)
 	g.do("POST", "/restore", `{"name":"`+name+`"}`).is(200)
 	for _, what := range []string{"create", "delete", "create"} {
@@ -135,7 +129,7 @@ func TestEventsTellOfChanges(t *testing.T) {
 
 // TestEventsEndWithTheGateway: a config without the gateway lets its readers go.
 func TestEventsEndWithTheGateway(t *testing.T) {
-	g := operate(t, "", "")
+	g := startManaged(t, "", "")
 	f := g.follow("")
 	g.stop()
 	for f.lines.Scan() {

@@ -13,17 +13,14 @@ import (
 
 // killable is a gateway in a process of its own.
 type killable struct {
-	*operated
+	*managed
 	command *exec.Cmd
 }
 
 // startKillable starts a Caddy with the options, and waits until it serves.
 func startKillable(t *testing.T, options, block string) *killable {
 	t.Helper()
-	c := &killable{operated: &operated{
-		gateway: &gateway{t: t, url: "http://" + freeAddress(t), data: t.TempDir(), log: currentLog},
-		admin:   freeAddress(t), options: options, block: block,
-	}}
+	c := &killable{managed: newManaged(t, options, block)}
 	c.start()
 	t.Cleanup(c.kill)
 	return c
@@ -33,7 +30,7 @@ func (c *killable) start() {
 	c.t.Helper()
 	dir := c.t.TempDir()
 	file := filepath.Join(dir, "Caddyfile")
-	text := operatedConfig(c.admin, "output discard", c.data, c.options, c.url, c.block)
+	text := c.caddyfile("discard", c.block, c.global())
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
@@ -42,13 +39,15 @@ func (c *killable) start() {
 	if err := c.command.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	eventually(c.t, "the start of the process", func() bool {
-		resp, err := http.Get("http://" + c.admin + "/ai_gateway/status")
+	succeeds := func(resp *http.Response, err error) bool {
 		if err != nil {
-			return false
+			return false // nobody listens yet
 		}
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
+	}
+	eventually(c.t, "the start of the process", func() bool {
+		return succeeds(c.begin(c.t.Context(), http.MethodGet, "/status", "")) && succeeds(http.Get(c.url+"/v1/models"))
 	})
 }
 
@@ -69,7 +68,7 @@ func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
 	for i := range 5 {
 		c.create("models", fmt.Sprintf("k%d", i), `{"sources":[{"upstream":"u","model":"b"}]}`)
 		c.do("PATCH", "/upstreams/u/catalogue/models/b", fmt.Sprintf(`{"context_window":%d}`, 1000+i)).is(200)
-		c.patch("/upstreams/u", fmt.Sprintf(`{"tags":["t%d"]}`, i)).is(200)
+		c.patch("/upstreams/u", fmt.Sprintf(`{"tags":["t%d"]}`, i))
 		before := c.everything()
 		c.kill()
 		findCanary(t, c.data)

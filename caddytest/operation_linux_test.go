@@ -24,7 +24,7 @@ func TestFullDiskRefusesWrites(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	g := operate(t, "", "upstream d "+p.URL()+"\nmodel declared {\nsource d x\n}")
+	g := startManaged(t, "", "upstream d "+p.URL()+"\nmodel declared {\nsource d x\n}")
 	g.stop()
 	g.data = dir
 	g.reload()
@@ -34,10 +34,10 @@ func TestFullDiskRefusesWrites(t *testing.T) {
 	if out, err := exec.Command("fallocate", "-l", "250M", ballast).CombinedOutput(); err != nil {
 		t.Fatalf("filling the disk: %v: %s", err, out)
 	}
-	g.do("POST", "/models", `{"name":"m","spec":`+model+`}`).refused(507, "no_space", "")
-	g.do("POST", "/backups", "").refused(507, "no_space", "")
-	g.do("POST", "/restore", strings.Repeat("x", 1000), "Content-Type", "application/octet-stream").refused(507, "no_space", "")
-	g.do("POST", "/upstreams/d/catalogue/models", `{"name":"hand"}`).refused(507, "no_space", "")
+	g.refused(507, "no_space", "", "POST", "/models", named("m", model))
+	g.refused(507, "no_space", "", "POST", "/backups", "")
+	g.refused(507, "no_space", "", "POST", "/restore", strings.Repeat("x", 1000), "Content-Type", "application/octet-stream")
+	g.refused(507, "no_space", "", "POST", "/upstreams/d/catalogue/models", `{"name":"hand"}`)
 	if got := g.read("/models").names(); got != "before declared" {
 		t.Errorf("the models are %s", got)
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 // operateProbed runs a gateway with a model for each thing that a probe can find.
-func operateProbed(t *testing.T) *operated {
+func operateProbed(t *testing.T) *managed {
 	t.Helper()
 	good, locked, silent := startProvider(t, provider.Say("OK.")), startProvider(t, provider.Fail(401, "no such key")), startProvider(t, provider.Silent())
-	return operate(t, "", fmt.Sprintf(`upstream good %s {
+	return startManaged(t, "", fmt.Sprintf(`upstream good %s {
 	formats openai_chat openai_images
 }
 upstream locked %s
@@ -47,7 +47,7 @@ func TestProbeVerdicts(t *testing.T) {
 	} {
 		r := g.do("POST", "/models/"+model+"/probe", `{"timeout":"300ms"}`).is(200)
 		r.has("results.#", "1", "results.0.result", want[0], "results.0.code", want[1], "summary.total", "1")
-		if r.get("results.0.source").String() == "" || model != "pictures" && r.get("results.0.latency_ms").Int() < 1 {
+		if r.at("results.0.source").String() == "" || model != "pictures" && r.at("results.0.latency_ms").Int() < 1 {
 			t.Errorf("%s: no source or latency: %s", model, r.body)
 		}
 	}
@@ -56,11 +56,11 @@ func TestProbeVerdicts(t *testing.T) {
 	g.do("POST", "/probes", `{"models":["fine","refused","hangs","pictures"],"timeout":"300ms"}`).is(200).
 		has("summary", `{"total":4,"usable":1,"error":1,"timeout":1,"unsupported":1}`)
 	g.do("POST", "/probes", `{"models":[]}`).is(200).has("results", "[]", "summary.total", "0")
-	g.do("POST", "/models/none/probe", "").refused(404, "not_found", "name")
-	g.do("POST", "/models/fine/probe", `{"source":"x:y"}`).refused(404, "not_found", "source")
-	g.do("POST", "/probes", `{"models":["fine","none"]}`).refused(404, "not_found", "models[1]")
+	g.refused(404, "not_found", "name", "POST", "/models/none/probe", "")
+	g.refused(404, "not_found", "source", "POST", "/models/fine/probe", `{"source":"x:y"}`)
+	g.refused(404, "not_found", "models[1]", "POST", "/probes", `{"models":["fine","none"]}`)
 	for _, timeout := range []string{`"1ms"`, `"1h"`, `-5`} {
-		g.do("POST", "/probes", `{"timeout":`+timeout+`}`).refused(400, "invalid_request", "timeout")
+		g.refused(400, "invalid_request", "timeout", "POST", "/probes", `{"timeout":`+timeout+`}`)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestProbesAsEvents(t *testing.T) {
 	r := g.do("POST", "/probes", `{"timeout":"300ms"}`, "Accept", "text/event-stream").is(200)
 	var kinds []string
 	results := map[string]string{}
-	for block := range strings.SplitSeq(string(r.body), "\n\n") {
+	for block := range strings.SplitSeq(r.body, "\n\n") {
 		kind, data := eventOf(block)
 		if kind == "" {
 			continue
@@ -116,21 +116,21 @@ func eventOf(block string) (kind, data string) {
 // they count, and a success closes a circuit that was half open.
 func TestProbesMoveNoCircuit(t *testing.T) {
 	p := startProvider(t, provider.Status(500, `{}`))
-	g := operate(t, "", "upstream u "+p.URL()+" {\nretries 0\ncircuit {\nfailures 3\nopen_for 100ms up to 100ms\nprobes 2\n}\n}\nmodel m {\nsource u x\n}")
+	g := startManaged(t, "", "upstream u "+p.URL()+" {\nretries 0\ncircuit {\nfailures 3\nopen_for 100ms up to 100ms\nprobes 2\n}\n}\nmodel m {\nsource u x\n}")
 	for range 20 {
 		g.do("POST", "/models/m/probe", "").is(200).has("results.0.code", `"upstream_unavailable"`)
 	}
-	if states := g.read("/circuits").get("items.#.state").Raw; strings.Contains(states, "open") {
+	if states := g.read("/circuits").at("items.#.state").Raw; strings.Contains(states, "open") {
 		t.Errorf("after 20 probes the circuits are %s", states)
 	}
 	for range 3 {
 		g.do("POST", "/models/m/probe", `{"record":true}`).is(200)
 	}
 	const circuit = "/upstreams/u/circuit?upstream_model=x"
-	if state := g.read(circuit).get("state").String(); state != "open" && state != "half_open" {
+	if state := g.read(circuit).at("state").String(); state != "open" && state != "half_open" {
 		t.Fatalf("after 3 recorded probes the circuit is %s", state)
 	}
-	eventually(t, "a half-open circuit", func() bool { return g.read(circuit).get("state").String() == "half_open" })
+	eventually(t, "a half-open circuit", func() bool { return g.read(circuit).at("state").String() == "half_open" })
 	p.Script(provider.Say("OK."))
 	g.do("POST", "/models/m/probe", "").is(200).has("results.0.result", `"usable"`)
 	g.read(circuit).has("state", `"half_open"`)
@@ -150,7 +150,7 @@ func TestProbeAdaptsToReasoningModels(t *testing.T) {
 		}
 		return provider.Say("OK.")
 	})
-	g := operate(t, "", "upstream u "+p.URL()+"\nmodel m {\nsource u x\n}")
+	g := startManaged(t, "", "upstream u "+p.URL()+"\nmodel m {\nsource u x\n}")
 	g.do("POST", "/models/m/probe", "").is(200).has("results.0.result", `"usable"`)
 	if n := gjson.GetBytes(last(t, p).Body, "max_completion_tokens").Int(); n < 16 {
 		t.Errorf("it was asked for %d tokens", n)
@@ -171,20 +171,20 @@ func TestUnsavedUpstream(t *testing.T) {
 			return provider.Say("OK.")
 		}
 	})
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	spec := func(token string) string {
 		return fmt.Sprintf(`{"spec":{"base_url":%q,"credentials":[{"type":"bearer","token":%q}]}}`, p.URL(), token)
 	}
 	g.do("POST", "/upstreams/test", spec(right)).is(200).has("stages.#.result", `["ok","ok","ok"]`, "models", "1")
 	r := g.do("POST", "/upstreams/test", spec("sk-0123456789-wrong")).is(200)
 	r.has("stages.#.result", `["ok","failed","skipped"]`, "stages.1.name", `"authentication"`, "stages.1.code", `"auth_failed"`)
-	if strings.Contains(string(r.body), "0123456789") {
+	if strings.Contains(r.body, "0123456789") {
 		t.Errorf("the answer holds the key: %s", r.body)
 	}
 	g.do("POST", "/upstreams/test", `{"spec":{"base_url":"`+provider.Refused(t)+`"}}`).is(200).has("stages.0.result", `"failed"`, "stages.0.code", `"network_error"`)
-	g.do("POST", "/upstreams/test", `{"spec":{"base_url":"ftp://x"}}`).refused(400, "invalid_request", "spec.base_url")
-	g.do("POST", "/upstreams/test", `{}`).refused(400, "invalid_request", "spec")
-	g.do("POST", "/upstreams/test", `{"name":"none"}`).refused(404, "not_found", "name")
+	g.refused(400, "invalid_request", "spec.base_url", "POST", "/upstreams/test", `{"spec":{"base_url":"ftp://x"}}`)
+	g.refused(400, "invalid_request", "spec", "POST", "/upstreams/test", `{}`)
+	g.refused(404, "not_found", "name", "POST", "/upstreams/test", `{"name":"none"}`)
 	keyless := provider.New(t)
 	keyless.Choose(lists(listing("local"), provider.Say("OK.")))
 	g.do("POST", "/upstreams/test", `{"spec":{"base_url":"`+keyless.URL()+`"}}`).is(200).has("stages.#.result", `["ok","ok","ok"]`)
@@ -197,47 +197,45 @@ func TestStoredSecretGoesToItsAddressOnly(t *testing.T) {
 	const secret = "sk-0123456789-stored"
 	own, foreign := startProvider(t, provider.Say("OK.")), startProvider(t, provider.Say("OK."))
 	own.Choose(lists(listing("gpt-test"), provider.Say("OK.")))
-	g := operate(t, "secret_key "+keyOne, "upstream declared "+own.URL()+" {\ncredential bearer sk-0123456789-declared\n}")
+	g := startManaged(t, "secret_key "+keyOne, "upstream declared "+own.URL()+" {\ncredential bearer sk-0123456789-declared\n}")
 	g.create("upstreams", "u", fmt.Sprintf(`{"base_url":%q,"credentials":[{"id":"one","type":"bearer","token":%q}]}`, own.URL(), secret))
 	g.do("POST", "/upstreams/test", `{"name":"u"}`).is(200).has("stages.1.result", `"ok"`)
-	unsaved := func(name, address, credential string) *apiReply {
-		return g.do("POST", "/upstreams/test", fmt.Sprintf(`{"name":%q,"spec":{"base_url":%q,"credentials":[%s]}}`, name, address, credential))
+	unsaved := func(name, address, credential string) string {
+		return named(name, fmt.Sprintf(`{"base_url":%q,"credentials":[%s]}`, address, credential))
 	}
 	kept := `{"id":"one","type":"bearer"}`
-	unsaved("u", own.URL(), kept).is(200).has("stages.1.result", `"ok"`)
+	g.do("POST", "/upstreams/test", unsaved("u", own.URL(), kept)).is(200).has("stages.1.result", `"ok"`)
 	for _, r := range own.Requests()[len(own.Requests())-2:] {
 		if got := r.Header.Get("Authorization"); got != "Bearer "+secret {
 			t.Errorf("the stored address was sent %q", got)
 		}
 	}
-	unsaved("u", foreign.URL(), kept).refused(400, "invalid_request", "spec.credentials[0].token")
-	unsaved("u", foreign.URL(), `{"id":"one","type":"bearer","token":{"set":true}}`).refused(400, "invalid_request", "spec.credentials[0].token")
-	unsaved("u", foreign.URL(), `{"id":"one","type":"header","name":"X-Key"}`).is(400)
-	unsaved("declared", foreign.URL(), `{"id":"1","type":"bearer"}`).is(400)
+	for body, field := range map[string]string{
+		unsaved("u", foreign.URL(), kept):                                                "spec.credentials[0].token",
+		unsaved("u", foreign.URL(), `{"id":"one","type":"bearer","token":{"set":true}}`): "spec.credentials[0].token",
+		unsaved("u", foreign.URL(), `{"id":"one","type":"header","name":"X-Key"}`):       "spec.credentials[0]",
+		unsaved("declared", foreign.URL(), `{"id":"1","type":"bearer"}`):                 "spec.credentials[0]",
+	} {
+		g.refused(400, "invalid_request", field, "POST", "/upstreams/test", body)
+	}
 	for _, change := range []string{
 		fmt.Sprintf(`{"base_url":%q}`, foreign.URL()), fmt.Sprintf(`{"format_urls":{"openai_chat":%q}}`, foreign.URL()),
 		`{"transport":{"protocol":"http","forward_proxy_url":"` + foreign.URL() + `"}}`, `{"provider":"groq"}`,
 	} {
-		g.patch("/upstreams/u", change).refused(400, "invalid_request", "spec.credentials[0].token")
+		g.refused(400, "invalid_request", "spec.credentials[0].token", "PATCH", "/upstreams/u", unnamed(change))
 	}
 	if n := len(foreign.Requests()); n != 0 {
 		t.Errorf("the foreign address was asked %d times", n)
 	}
-	g.patch("/upstreams/u", fmt.Sprintf(`{"base_url":%q,"credentials":[{"id":"one","type":"bearer","token":"sk-0123456789-other"}]}`, foreign.URL())).is(200)
+	g.patch("/upstreams/u", fmt.Sprintf(`{"base_url":%q,"credentials":[{"id":"one","type":"bearer","token":"sk-0123456789-other"}]}`, foreign.URL()))
 }
 
 // TestProbesEndWithTheirClient: whoever asks for probes and leaves ends them.
 func TestProbesEndWithTheirClient(t *testing.T) {
 	p := startProvider(t, provider.Silent())
-	g := operate(t, "", "upstream u "+p.URL()+"\nmodel m {\nsource u x\n}")
+	g := startManaged(t, "", "upstream u "+p.URL()+"\nmodel m {\nsource u x\n}")
 	ctx, leave := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+g.admin+"/ai_gateway/probes", strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "text/event-stream")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := g.begin(ctx, "POST", "/probes", "{}", "Accept", "text/event-stream")
 	if err != nil {
 		t.Fatal(err)
 	}

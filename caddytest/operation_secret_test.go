@@ -40,7 +40,7 @@ func findCanary(t *testing.T, dir string) (files int) {
 }
 
 // sent is the Authorization header that a chat with a model brings to a provider.
-func (g *operated) sent(p *provider.Provider, model string) string {
+func (g *managed) sent(p *provider.Provider, model string) string {
 	g.t.Helper()
 	if status, body := g.chat(model); status != 200 {
 		g.t.Fatalf("asking for %s: %d %s", model, status, body)
@@ -57,10 +57,10 @@ func keyedBy(p *provider.Provider, token string) string {
 // no event, no log line and no file.
 func TestSecretsStayInside(t *testing.T) {
 	p := startProvider(t, provider.Say("Hello."))
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	var answers strings.Builder
 	keep := func(r *apiReply) *apiReply {
-		answers.Write(r.body)
+		answers.WriteString(r.body)
 		return r
 	}
 	keep(g.create("upstreams", "u", keyedBy(p, canary))).has("spec.credentials.0.token.set", "true", "spec.credentials.0.token.hint", `"…tail"`)
@@ -74,8 +74,8 @@ func TestSecretsStayInside(t *testing.T) {
 	keep(g.do("POST", "/upstreams/test", `{"name":"u"}`))
 	keep(g.do("POST", "/upstreams/u/catalogue/preview", ""))
 	keep(g.do("POST", "/upstreams/u/catalogue/sync", ""))
-	keep(g.patch("/upstreams/u", `{"credentials":[{"type":"bearer","token":"`+canary+`","weight":-1}]}`)).is(400)
-	keep(g.patch("/upstreams/u", `{"credentials":[{"type":"bearer","tokens":"`+canary+`"}]}`)).is(400)
+	keep(g.refused(400, "invalid_request", "spec.credentials[0].weight", "PATCH", "/upstreams/u", unnamed(`{"credentials":[{"type":"bearer","token":"`+canary+`","weight":-1}]}`)))
+	keep(g.refused(400, "invalid_request", "spec.credentials[0]", "PATCH", "/upstreams/u", unnamed(`{"credentials":[{"type":"bearer","tokens":"`+canary+`"}]}`)))
 	keep(g.do("POST", "/backups", "").is(201))
 	for _, path := range []string{"/status", "/upstreams", "/upstreams/u", "/upstreams/u/catalogue", "/circuits", "/export", "/export?format=caddyfile", "/backups", "/events?follow=false&after=9999"} {
 		keep(g.read(path))
@@ -97,36 +97,32 @@ func TestSecretsStayInside(t *testing.T) {
 // the secret; a mask is never stored, null clears, and another type drops it.
 func TestMaskKeepsTheSecret(t *testing.T) {
 	p := startProvider(t, provider.Say("Hello."))
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	g.create("upstreams", "u", keyedBy(p, canary))
 	g.create("models", "m", `{"sources":[{"upstream":"u","model":"x"}]}`)
-	shown := g.read("/upstreams/u").get("spec").Raw
-	token := g.read("/upstreams/u").get("spec.credentials.0.token").Raw
-	for name, r := range map[string]func() *apiReply{
-		"nothing":  func() *apiReply { return g.patch("/upstreams/u", `{"tags":["a"]}`) },
-		"as shown": func() *apiReply { return g.do("PUT", "/upstreams/u", `{"spec":`+shown+`}`) },
-		"mask": func() *apiReply {
-			return g.patch("/upstreams/u", `{"credentials":[{"id":"1","type":"bearer","token":`+token+`}]}`)
-		},
-		"empty": func() *apiReply {
-			return g.patch("/upstreams/u", `{"credentials":[{"id":"1","type":"bearer","token":""}]}`)
-		},
-		"left out":      func() *apiReply { return g.patch("/upstreams/u", `{"credentials":[{"id":"1","type":"bearer"}]}`) },
-		"without an id": func() *apiReply { return g.patch("/upstreams/u", `{"credentials":[{"type":"bearer"}]}`) },
+	shown := g.read("/upstreams/u").at("spec").Raw
+	token := g.read("/upstreams/u").at("spec.credentials.0.token").Raw
+	for name, c := range map[string]struct{ method, spec string }{
+		"nothing":       {"PATCH", `{"tags":["a"]}`},
+		"as shown":      {"PUT", shown},
+		"mask":          {"PATCH", `{"credentials":[{"id":"1","type":"bearer","token":` + token + `}]}`},
+		"empty":         {"PATCH", `{"credentials":[{"id":"1","type":"bearer","token":""}]}`},
+		"left out":      {"PATCH", `{"credentials":[{"id":"1","type":"bearer"}]}`},
+		"without an id": {"PATCH", `{"credentials":[{"type":"bearer"}]}`},
 	} {
-		r().is(200)
+		g.do(c.method, "/upstreams/u", unnamed(c.spec)).is(200)
 		if got := g.sent(p, "m"); got != "Bearer "+canary {
 			t.Errorf("%s: the upstream is sent %q", name, got)
 		}
 	}
 	for _, mask := range []string{`"…tail"`, `"sk-****tail"`, `"***"`, `{"set":true,"fingerprint":"00000000"}`, `{"sealed":"v1:x:y"}`, `"{env.HOME}"`, `5`} {
-		g.patch("/upstreams/u", `{"credentials":[{"id":"1","type":"bearer","token":`+mask+`}]}`).refused(400, "invalid_request", "spec.credentials[0].token")
+		g.refused(400, "invalid_request", "spec.credentials[0].token", "PATCH", "/upstreams/u", unnamed(`{"credentials":[{"id":"1","type":"bearer","token":`+mask+`}]}`))
 	}
-	g.patch("/upstreams/u", `{"credentials":[{"id":"1","type":"header","name":"X-Key"}]}`).is(400)
+	g.refused(400, "invalid_request", "spec.credentials[0]", "PATCH", "/upstreams/u", unnamed(`{"credentials":[{"id":"1","type":"header","name":"X-Key"}]}`))
 	if got := g.sent(p, "m"); got != "Bearer "+canary {
 		t.Errorf("after what was refused the upstream is sent %q", got)
 	}
-	g.patch("/upstreams/u", `{"credentials":null}`).is(200)
+	g.patch("/upstreams/u", `{"credentials":null}`)
 	if got := g.sent(p, "m"); got != "" {
 		t.Errorf("without credentials the upstream is sent %q", got)
 	}
@@ -142,7 +138,7 @@ func TestSecretsOfAList(t *testing.T) {
 		}
 		return provider.Say("Hello.")
 	})
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	g.create("upstreams", "u", `{"base_url":"`+p.URL()+`","credentials":[{"type":"bearer","token":"sk-first-0123456789"},{"type":"bearer","token":"sk-second-0123456789","weight":0}]}`)
 	g.create("models", "m", `{"sources":[{"upstream":"u","model":"x"}]}`)
 	g.read("/upstreams/u").has("spec.credentials.#.id", `["1","2"]`)
@@ -154,26 +150,26 @@ func TestSecretsOfAList(t *testing.T) {
 			t.Errorf("the answer came with %q", got)
 		}
 	}
-	if g.read("/upstreams/u/circuits").get(`items.#(credential=="1").state`).String() != "open" {
+	if g.read("/upstreams/u/circuits").at(`items.#(credential=="1").state`).String() != "open" {
 		t.Errorf("the first key is not shown as barred: %s", g.read("/upstreams/u/circuits").body)
 	}
 	// The first goes, a third comes before the second: this keeps its id and its secret.
-	g.patch("/upstreams/u", `{"credentials":[{"type":"bearer","token":"sk-third-0123456789","weight":0},{"id":"2","type":"bearer"}]}`).is(200).
+	g.patch("/upstreams/u", `{"credentials":[{"type":"bearer","token":"sk-third-0123456789","weight":0},{"id":"2","type":"bearer"}]}`).
 		has("spec.credentials.#.id", `["1","2"]`)
 	if got := g.sent(p, "m"); got != "Bearer sk-second-0123456789" {
 		t.Errorf("after the edit the answer came with %q", got)
 	}
-	g.patch("/upstreams/u", `{"credentials":[{"id":"x","type":"bearer","token":"a-0123456789abc"},{"id":"x","type":"bearer","token":"b-0123456789abc"}]}`).is(400)
+	g.refused(400, "invalid_request", "spec.credentials[1].id", "PATCH", "/upstreams/u", unnamed(`{"credentials":[{"id":"x","type":"bearer","token":"a-0123456789abc"},{"id":"x","type":"bearer","token":"b-0123456789abc"}]}`))
 }
 
 // TestNoSecretKey: without a key a secret is refused with what to do, and everything
 // else works; a reload with one is enough.
 func TestNoSecretKey(t *testing.T) {
 	p := startProvider(t, provider.Say("Hello."))
-	g := operate(t, "", "")
-	body := `{"name":"u","spec":` + keyedBy(p, canary) + `}`
-	r := g.do("POST", "/upstreams", body).refused(409, "no_secret_key", "spec.credentials[0].token")
-	if !strings.Contains(r.get("error.message").String(), "secret_key") {
+	g := startManaged(t, "", "")
+	body := named("u", keyedBy(p, canary))
+	r := g.refused(409, "no_secret_key", "spec.credentials[0].token", "POST", "/upstreams", body)
+	if !strings.Contains(r.at("error.message").String(), "secret_key") {
 		t.Errorf("the message does not say what to do: %s", r.body)
 	}
 	g.create("upstreams", "open", `{"base_url":"`+p.URL()+`"}`)
@@ -182,7 +178,7 @@ func TestNoSecretKey(t *testing.T) {
 	g.do("POST", "/upstreams?dry_run=true", body).is(200)
 	g.options = ""
 	g.reload()
-	g.do("POST", "/upstreams", body).refused(409, "no_secret_key", "")
+	g.refused(409, "no_secret_key", "spec.credentials[0].token", "POST", "/upstreams", body)
 	findCanary(t, g.data)
 }
 
@@ -190,7 +186,7 @@ func TestNoSecretKey(t *testing.T) {
 // the old one is not needed any more, also where nothing had to be sealed.
 func TestSecretKeyRotation(t *testing.T) {
 	p := startProvider(t, provider.Say("Hello."))
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	g.create("upstreams", "u", keyedBy(p, canary))
 	g.create("models", "m", `{"sources":[{"upstream":"u","model":"x"}]}`)
 	g.options = "secret_key " + keyTwo + " " + keyOne
@@ -214,7 +210,7 @@ func TestSecretKeyRotation(t *testing.T) {
 // config declares, leaves the files alone, and says so; the right key heals it.
 func TestFault74WrongSecretKey(t *testing.T) {
 	p := startProvider(t, provider.Say("Hello."))
-	g := operate(t, "secret_key "+keyOne, "upstream d "+p.URL()+"\nmodel declared {\nsource d x\n}")
+	g := startManaged(t, "secret_key "+keyOne, "upstream d "+p.URL()+"\nmodel declared {\nsource d x\n}")
 	g.create("upstreams", "u", keyedBy(p, canary))
 	g.create("models", "m", `{"sources":[{"upstream":"u","model":"x"}]}`)
 	for name, options := range map[string]string{"wrong": "secret_key " + keyTwo, "missing": ""} {
@@ -229,16 +225,16 @@ func TestFault74WrongSecretKey(t *testing.T) {
 			if status, _ := g.chat("m"); status != 404 {
 				t.Errorf("the managed model answers %d", status)
 			}
-			reason := g.read("/status").has("store.state", `"degraded"`).get("store.reason").String()
+			reason := g.read("/status").has("store.state", `"degraded"`).at("store.reason").String()
 			if !strings.Contains(reason, "secret key") || !strings.Contains(g.log.String(), map[string]string{"wrong": "sealed with another secret key", "missing": "no secret key is set"}[name]) {
 				t.Errorf("status or log do not tell: %q", reason)
 			}
-			r := g.do("POST", "/models", `{"name":"new","spec":{"sources":[{"upstream":"d","model":"x"}]}}`).refused(503, "store_unavailable", "")
-			if !strings.Contains(r.get("error.message").String(), "secret key") {
+			r := g.refused(503, "store_unavailable", "", "POST", "/models", `{"name":"new","spec":{"sources":[{"upstream":"d","model":"x"}]}}`)
+			if !strings.Contains(r.at("error.message").String(), "secret key") {
 				t.Errorf("the refusal does not say why: %s", r.body)
 			}
-			g.do("POST", "/backups", "").refused(503, "store_unavailable", "")
-			g.do("POST", "/upstreams", `{"name":"new","spec":`+keyedBy(p, canary)+`}`).is(map[string]int{"wrong": 503, "missing": 409}[name])
+			g.refused(503, "store_unavailable", "", "POST", "/backups", "")
+			g.do("POST", "/upstreams", named("new", keyedBy(p, canary))).is(map[string]int{"wrong": 503, "missing": 409}[name])
 			if after := contents(t, g.data); after != before {
 				t.Errorf("the files have changed:\n%s\n%s", before, after)
 			}

@@ -1,7 +1,6 @@
 package caddytest
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,27 +12,9 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/caddytest/provider"
 )
 
-// everything is what the API tells of all that is managed, but for what changes by
-// itself.
-func (g *operated) everything() string {
-	g.t.Helper()
-	var all strings.Builder
-	for _, path := range []string{"/upstreams", "/models?sort=order", "/aliases"} {
-		list := g.read(path)
-		for _, item := range list.get("items").Array() {
-			fmt.Fprintf(&all, "%s %s %s %s\n", path, item.Get("name"), item.Get("spec").Raw, item.Get("created").Raw)
-			if path == "/upstreams" {
-				all.Write(g.read("/upstreams/" + item.Get("name").String() + "/catalogue").body)
-			}
-		}
-	}
-	fmt.Fprintln(&all, g.served())
-	return all.String()
-}
-
 // furnish makes a little of everything: an upstream with a sealed secret and a
 // catalogue, models in an order, an alias.
-func (g *operated) furnish(p *provider.Provider) {
+func (g *managed) furnish(p *provider.Provider) {
 	g.t.Helper()
 	g.create("upstreams", "u", keyedBy(p, canary))
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200)
@@ -50,7 +31,7 @@ func (g *operated) furnish(p *provider.Provider) {
 func TestManagedSurvivesRestart(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b"), provider.Say("Hello.")))
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	g.furnish(p)
 	before := g.everything()
 	g.restart()
@@ -67,20 +48,20 @@ func TestManagedSurvivesRestart(t *testing.T) {
 func TestBackupAndRestore(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b"), provider.Say("Hello.")))
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	g.furnish(p)
 	before := g.everything()
-	name := g.do("POST", "/backups", "{}").is(201).get("name").String()
+	name := g.do("POST", "/backups", "{}").is(201).at("name").String()
 	g.read("/backups").has("total", "1", "items.0.name", `"`+name+`"`)
 	file := g.read("/backups/" + name).body
-	if stored, err := os.ReadFile(filepath.Join(g.data, "backups", name)); err != nil || !bytes.Equal(stored, file) {
+	if stored, err := os.ReadFile(filepath.Join(g.data, "backups", name)); err != nil || string(stored) != file {
 		t.Fatalf("the download is not the file (%v)", err)
 	}
 
 	change := func() {
 		g.do("DELETE", "/models/m1?cascade=true", "").is(200)
-		g.patch("/models/m2", `{"display_name":"Changed"}`).is(200)
-		g.patch("/upstreams/u", `{"credentials":[{"id":"1","type":"bearer","token":"sk-another-0123456789"}]}`).is(200)
+		g.patch("/models/m2", `{"display_name":"Changed"}`)
+		g.patch("/upstreams/u", `{"credentials":[{"id":"1","type":"bearer","token":"sk-another-0123456789"}]}`)
 		g.do("PATCH", "/upstreams/u/catalogue/models/a", `{"disabled":false}`).is(200)
 		g.do("DELETE", "/upstreams/u/catalogue/models/hand", "").is(200)
 		g.create("upstreams", "later", `{"base_url":"`+p.URL()+`"}`)
@@ -88,25 +69,17 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	change()
 	changed := g.everything()
-	damaged := bytes.Clone(file)
+	damaged := []byte(file)
 	damaged[len(damaged)/2] ^= 1
-	for what, r := range map[string]func() *apiReply{
-		"damaged": func() *apiReply {
-			return g.do("POST", "/restore", string(damaged), "Content-Type", "application/octet-stream")
-		},
-		"cut": func() *apiReply {
-			return g.do("POST", "/restore", string(file[:len(file)/2]), "Content-Type", "application/octet-stream")
-		},
-		"empty": func() *apiReply { return g.do("POST", "/restore", "", "Content-Type", "application/octet-stream") },
-	} {
-		reply := r().refused(409, "backup_unusable", "")
-		if strings.Contains(string(reply.body), g.data) {
-			t.Errorf("%s: the refusal tells a path: %s", what, reply.body)
+	for what, body := range map[string]string{"damaged": string(damaged), "cut": file[:len(file)/2], "empty": ""} {
+		r := g.refused(409, "backup_unusable", "", "POST", "/restore", body, "Content-Type", "application/octet-stream")
+		if strings.Contains(r.body, g.data) {
+			t.Errorf("%s: the refusal tells a path: %s", what, r.body)
 		}
 	}
-	g.do("POST", "/restore", `{}`).refused(400, "invalid_request", "name")
+	g.refused(400, "invalid_request", "name", "POST", "/restore", `{}`)
 	for _, none := range []string{"none", "..", "../store/MANIFEST", "..%2fstore%2fMANIFEST", name + ".tmp"} {
-		g.do("POST", "/restore", `{"name":"`+none+`"}`).refused(404, "not_found", "name")
+		g.refused(404, "not_found", "name", "POST", "/restore", `{"name":"`+none+`"}`)
 	}
 	g.do("GET", "/backups/..%2Fstore%2FMANIFEST", "").is(404)
 	if after := g.everything(); after != changed {
@@ -126,7 +99,7 @@ func TestBackupAndRestore(t *testing.T) {
 	g.create("models", "new", `{"sources":[{"upstream":"u","model":"b"}]}`)
 	g.do("DELETE", "/models/new", "").is(200)
 	change()
-	g.do("POST", "/restore", string(file), "Content-Type", "application/octet-stream; charset=binary").is(200)
+	g.do("POST", "/restore", file, "Content-Type", "application/octet-stream; charset=binary").is(200)
 	g.restart()
 	if after := g.everything(); after != before {
 		t.Errorf("before:\n%s\nafter a restore from a body, and a restart:\n%s", before, after)
@@ -139,14 +112,14 @@ func TestBackupAndRestore(t *testing.T) {
 func TestExportAndImport(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b"), provider.Say("Hello.")))
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	g.create("upstreams", "open", `{"base_url":"`+p.URL()+`","tags":["x"]}`)
 	g.create("models", "m1", `{"sources":[{"upstream":"open","model":"b"}],"order":1}`)
 	g.create("aliases", "fast", `{"model":"m1"}`)
 	specs := func() string {
-		return g.read("/upstreams").get("items.#.spec").Raw + g.read("/models").get("items.#.spec").Raw + g.read("/aliases").get("items.#.spec").Raw
+		return g.read("/upstreams").at("items.#.spec").Raw + g.read("/models").at("items.#.spec").Raw + g.read("/aliases").at("items.#.spec").Raw
 	}
-	before, export := specs(), string(g.read("/export").body)
+	before, export := specs(), g.read("/export").body
 	g.do("POST", "/import", export).is(200).has("created", "0", "changed", "0", "unchanged", "3")
 	g.do("DELETE", "/models/m1?cascade=true", "").is(200)
 	g.do("DELETE", "/upstreams/open", "").is(200)
@@ -162,7 +135,7 @@ func TestExportAndImport(t *testing.T) {
 	// With a secret: the export has none, and the import keeps that which is stored.
 	g.create("upstreams", "u", keyedBy(p, canary))
 	g.create("models", "m2", `{"sources":[{"upstream":"u","model":"b"}]}`)
-	export = string(g.read("/export").body)
+	export = g.read("/export").body
 	g.do("POST", "/import", export).is(200).has("created", "0", "changed", "0")
 	if got := g.sent(p, "m2"); got != "Bearer "+canary {
 		t.Errorf("after the import the upstream is sent %q", got)
@@ -170,20 +143,20 @@ func TestExportAndImport(t *testing.T) {
 	before = specs()
 	g.do("POST", "/import", `{"upstreams":{"open":{"base_url":"http://127.0.0.1:9"}},"models":{"m3":{"sources":[{"upstream":"none","model":"x"}]}}}`).is(400)
 	g.do("POST", "/import", `{"models":{"m1":null}}`).is(400)
-	g.do("POST", "/import", `{"upstreams":{"x":{"base_url":"ftp://x"}}}`).refused(400, "invalid_request", "upstreams.x.base_url")
+	g.refused(400, "invalid_request", "upstreams.x.base_url", "POST", "/import", `{"upstreams":{"x":{"base_url":"ftp://x"}}}`)
 	g.do("POST", "/import", `{}`).is(400)
-	g.do("POST", "/import", `{"settings":{}}`).refused(400, "invalid_request", "settings")
+	g.refused(400, "invalid_request", "settings", "POST", "/import", `{"settings":{}}`)
 	if after := specs(); after != before {
 		t.Errorf("what was refused has changed something: %s\n%s", before, after)
 	}
-	g.do("GET", "/export?format=yaml", "").refused(400, "invalid_request", "format")
+	g.refused(400, "invalid_request", "format", "GET", "/export?format=yaml", "")
 }
 
 // TestFailedReloadLeavesTheManagement: after a config that could not be loaded the
 // management API speaks for the one that serves.
 func TestFailedReloadLeavesTheManagement(t *testing.T) {
 	p := startProvider(t, provider.Say("Hello."))
-	g := operate(t, "secret_key "+keyOne, "upstream d "+p.URL()+"\nmodel good {\nsource d x\n}")
+	g := startManaged(t, "secret_key "+keyOne, "upstream d "+p.URL()+"\nmodel good {\nsource d x\n}")
 	g.create("models", "managed", `{"sources":[{"upstream":"d","model":"x"}]}`)
 	block := g.block
 	g.block = "upstream other " + p.URL() + "\nmodel bad {\nsource other x\n}\n}\nreverse_proxy {\ntransport http {\ntls_trust_pool file /does/not/exist.pem\n}"
@@ -194,7 +167,7 @@ func TestFailedReloadLeavesTheManagement(t *testing.T) {
 		t.Errorf("after the failed reload the models are %s", got)
 	}
 	g.create("models", "later", `{"sources":[{"upstream":"d","model":"x"}]}`)
-	g.patch("/models/managed", `{"display_name":"New"}`).is(200)
+	g.patch("/models/managed", `{"display_name":"New"}`)
 	g.do("POST", "/models", `{"name":"bad","spec":{"sources":[{"upstream":"other","model":"x"}]}}`).is(400)
 	for _, model := range []string{"good", "managed", "later"} {
 		if status, body := g.chat(model); status != 200 {
@@ -214,7 +187,7 @@ func TestFailedReloadLeavesTheManagement(t *testing.T) {
 func TestReloadBetweenWritesAndStreams(t *testing.T) {
 	goOn := make(chan struct{})
 	p := startProvider(t, provider.Say("one two three").WaitAt(1, goOn), provider.Say("Hello."))
-	g := operate(t, "secret_key "+keyOne, "")
+	g := startManaged(t, "secret_key "+keyOne, "")
 	g.create("upstreams", "u", keyedBy(p, canary))
 	g.create("models", "m", `{"sources":[{"upstream":"u","model":"x"}]}`)
 	resp := g.open(t.Context(), "/v1/chat/completions", clients[1].body("m"))
@@ -224,7 +197,7 @@ func TestReloadBetweenWritesAndStreams(t *testing.T) {
 		g.create("models", fmt.Sprintf("m%d", i), `{"sources":[{"upstream":"u","model":"x"}]}`)
 		g.block = fmt.Sprintf("max_body %dMiB", i+1)
 		g.reload()
-		g.patch("/upstreams/u", fmt.Sprintf(`{"tags":["t%d"]}`, i)).is(200)
+		g.patch("/upstreams/u", fmt.Sprintf(`{"tags":["t%d"]}`, i))
 	}
 	g.do("DELETE", "/upstreams/u?cascade=true", "").is(200)
 	close(goOn)
@@ -245,7 +218,7 @@ func TestReloadBetweenWritesAndStreams(t *testing.T) {
 // TestPagesOfOthersAreRefused: Caddy's endpoint and the API refuse what a browser sends
 // for a page of another origin, or under another name.
 func TestPagesOfOthersAreRefused(t *testing.T) {
-	g := operate(t, "", "")
+	g := startManaged(t, "", "")
 	const body = `{"name":"evil","spec":{"base_url":"http://127.0.0.1:9"}}`
 	for name, headers := range map[string][]string{
 		"origin":     {"Origin", "http://evil.example"},
@@ -260,20 +233,7 @@ func TestPagesOfOthersAreRefused(t *testing.T) {
 	if r.status != http.StatusForbidden && r.status != http.StatusBadRequest {
 		t.Errorf("no-cors: %d %s", r.status, r.body)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+g.admin+"/ai_gateway/upstreams", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Host = "evil.example"
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusForbidden {
-		t.Errorf("another host: %d", resp.StatusCode)
-	}
-	g.do("POST", "/upstreams", body, "Content-Type", "text/plain").refused(415, "unsupported_media_type", "")
+	g.do("POST", "/upstreams", body, "Host", "evil.example").is(http.StatusForbidden)
+	g.refused(415, "unsupported_media_type", "", "POST", "/upstreams", body, "Content-Type", "text/plain")
 	g.read("/upstreams").has("total", "0")
 }

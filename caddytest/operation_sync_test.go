@@ -15,7 +15,7 @@ import (
 func TestPreviewStoresNothing(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b", "c"), provider.Say("hi")))
-	g := operate(t, "", "upstream u "+p.URL()+"\nmodel bound {\nsource u b\n}")
+	g := startManaged(t, "", "upstream u "+p.URL()+"\nmodel bound {\nsource u b\n}")
 	r := g.do("POST", "/upstreams/u/catalogue/preview", "").is(200)
 	r.has("listed", "3", "added", `["a","b","c"]`, "endpoint", `"openai_models"`, "entries.1.models", `["bound"]`)
 	g.read("/upstreams/u/catalogue").has("total", "0", "synced_at", "")
@@ -32,15 +32,15 @@ func TestSyncKeepsDecisions(t *testing.T) {
 	p := provider.New(t)
 	names := []string{"a", "b", "c", "vendor/m1"}
 	p.Choose(lists(listing(names...), provider.Say("hi")))
-	g := operate(t, "", "upstream u "+p.URL())
+	g := startManaged(t, "", "upstream u "+p.URL())
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200)
 	g.do("PATCH", "/upstreams/u/catalogue/models/a", `{"disabled":true,"display_name":"Mine"}`).is(200).has("disabled", "true", "origin", `"sync"`)
 	g.do("PATCH", "/upstreams/u/catalogue/models/vendor%2Fm1", `{"context_window":1000}`).is(200).has("context_window", "1000")
 	g.do("POST", "/upstreams/u/catalogue/models", `{"name":"hand","display_name":"By hand"}`).is(201).has("origin", `"manual"`)
-	g.do("POST", "/upstreams/u/catalogue/models", `{"name":"hand"}`).refused(409, "conflict", "model")
-	g.do("POST", "/upstreams/u/catalogue/models", `{"name":"bad\u0000"}`).refused(400, "invalid_request", "name")
-	g.do("PATCH", "/upstreams/u/catalogue/models/none", `{"disabled":true}`).refused(404, "not_found", "model")
-	g.do("PATCH", "/upstreams/u/catalogue/models/a", `{"context_window":-1}`).refused(400, "invalid_request", "context_window")
+	g.refused(409, "conflict", "model", "POST", "/upstreams/u/catalogue/models", `{"name":"hand"}`)
+	g.refused(400, "invalid_request", "name", "POST", "/upstreams/u/catalogue/models", `{"name":"bad\u0000"}`)
+	g.refused(404, "not_found", "model", "PATCH", "/upstreams/u/catalogue/models/none", `{"disabled":true}`)
+	g.refused(400, "invalid_request", "context_window", "PATCH", "/upstreams/u/catalogue/models/a", `{"context_window":-1}`)
 
 	// The next list has the manual one, and lacks b.
 	p.Choose(lists(listing("a", "c", "hand", "vendor/m1"), provider.Say("hi")))
@@ -63,9 +63,9 @@ func TestSyncKeepsDecisions(t *testing.T) {
 	if got := g.read("/upstreams/u/catalogue?page=2&page_size=2").has("total", "5").names(); got != "c hand" {
 		t.Errorf("the second page has %q", got)
 	}
-	g.do("GET", "/upstreams/u/catalogue?status=open", "").refused(400, "invalid_request", "status")
+	g.refused(400, "invalid_request", "status", "GET", "/upstreams/u/catalogue?status=open", "")
 
-	g.do("DELETE", "/upstreams/u/catalogue/models/c", "").refused(409, "conflict", "model")
+	g.refused(409, "conflict", "model", "DELETE", "/upstreams/u/catalogue/models/c", "")
 	g.do("DELETE", "/upstreams/u/catalogue/models/hand", "").is(200)
 	p.Choose(lists(listing("a", "b", "c", "vendor/m1"), provider.Say("hi")))
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200).has("returned", `["b"]`)
@@ -77,20 +77,20 @@ func TestSyncRefusesToInactivateAll(t *testing.T) {
 	p := provider.New(t)
 	many := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 	p.Choose(lists(listing(many...), provider.Say("hi")))
-	g := operate(t, "", "upstream u "+p.URL())
+	g := startManaged(t, "", "upstream u "+p.URL())
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200)
 	p.Choose(lists(listing(), provider.Say("hi")))
 	g.do("POST", "/upstreams/u/catalogue/preview", "").is(200).has("refused.code", `"would_inactivate_all"`, "refused.gone", "8")
-	g.do("POST", "/upstreams/u/catalogue/sync", "").refused(409, "would_inactivate_all", "force")
+	g.do("POST", "/upstreams/u/catalogue/sync", "").fails(409, "would_inactivate_all", "force")
 	p.Choose(lists(listing("a", "b"), provider.Say("hi")))
-	g.do("POST", "/upstreams/u/catalogue/sync", `{"force":false}`).refused(409, "would_inactivate_many", "force")
+	g.do("POST", "/upstreams/u/catalogue/sync", `{"force":false}`).fails(409, "would_inactivate_many", "force")
 	r := g.read("/upstreams/u/catalogue?status=active").has("total", "8")
-	if !strings.Contains(r.get("error").String(), "would_inactivate_many") {
+	if !strings.Contains(r.at("error").String(), "would_inactivate_many") {
 		t.Errorf("the catalogue tells nothing of the refusal: %s", r.body)
 	}
 	g.do("POST", "/upstreams/u/catalogue/sync", `{"force":true}`).is(200)
 	g.read("/upstreams/u/catalogue?status=active").has("total", "2", "error", "")
-	g.do("POST", "/upstreams/u/catalogue/sync", `{"forced":true}`).refused(400, "invalid_request", "forced")
+	g.refused(400, "invalid_request", "forced", "POST", "/upstreams/u/catalogue/sync", `{"forced":true}`)
 }
 
 // TestSyncFollowsPages: all pages are read, in the way of each service.
@@ -108,7 +108,7 @@ func TestSyncFollowsPages(t *testing.T) {
 			return provider.Status(200, `{"data":[{"id":"c3"}],"has_more":false}`)
 		}
 	})
-	g := operate(t, "", "upstream claude "+p.URL()+" {\nformats anthropic_messages\n}\nupstream google "+p.URL()+" {\nformats gemini\n}")
+	g := startManaged(t, "", "upstream claude "+p.URL()+" {\nformats anthropic_messages\n}\nupstream google "+p.URL()+" {\nformats gemini\n}")
 	g.do("POST", "/upstreams/claude/catalogue/sync", "").is(200).has("added", `["c1","c2","c3"]`, "endpoint", `"anthropic_models"`)
 	g.do("POST", "/upstreams/google/catalogue/sync", "").is(200).has("added", `["g1","g2"]`, "endpoint", `"gemini_models"`)
 }
@@ -123,7 +123,7 @@ func TestSyncFallsBackToOpenAIList(t *testing.T) {
 		}
 		return provider.Status(200, listing("x", "y"))
 	})
-	g := operate(t, "", "upstream u "+p.URL()+" {\nformats anthropic_messages\n}")
+	g := startManaged(t, "", "upstream u "+p.URL()+" {\nformats anthropic_messages\n}")
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200).has("listed", "2", "endpoint", `"openai_models"`)
 }
 
@@ -132,7 +132,7 @@ func TestSyncFallsBackToOpenAIList(t *testing.T) {
 func TestSyncWithoutKey(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("local"), provider.Say("hi")))
-	g := operate(t, "", "upstream page "+startProvider(t, provider.HTML()).URL()+"\nupstream locked "+startProvider(t, provider.Status(401, `{}`)).URL()+"\nupstream away "+provider.Refused(t))
+	g := startManaged(t, "", "upstream page "+startProvider(t, provider.HTML()).URL()+"\nupstream locked "+startProvider(t, provider.Status(401, `{}`)).URL()+"\nupstream away "+provider.Refused(t))
 	g.create("upstreams", "keyless", `{"base_url":"`+p.URL()+`"}`)
 	g.do("POST", "/upstreams/keyless/catalogue/sync", "").is(200).has("added", `["local"]`)
 	if got := last(t, p).Header.Get("Authorization"); got != "" {
@@ -141,12 +141,12 @@ func TestSyncWithoutKey(t *testing.T) {
 	for _, name := range []string{"page", "locked", "away"} {
 		for _, action := range []string{"preview", "sync"} {
 			r := g.do("POST", "/upstreams/"+name+"/catalogue/"+action, "").is(502)
-			if !strings.HasPrefix(r.get("error.code").String(), "upstream_") {
+			if !strings.HasPrefix(r.at("error.code").String(), "upstream_") {
 				t.Errorf("%s of %s: %s", action, name, r.body)
 			}
 		}
 	}
-	g.do("POST", "/upstreams/none/catalogue/sync", "").refused(404, "not_found", "name")
+	g.refused(404, "not_found", "name", "POST", "/upstreams/none/catalogue/sync", "")
 }
 
 // TestImportCreatesOnce: an import makes models and sources, and a second one finds
@@ -154,7 +154,7 @@ func TestSyncWithoutKey(t *testing.T) {
 func TestImportCreatesOnce(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b", "vendor/c"), provider.Say("Hello.")))
-	g := operate(t, "", "upstream u "+p.URL()+"\nmodel fixed {\nsource u a\n}")
+	g := startManaged(t, "", "upstream u "+p.URL()+"\nmodel fixed {\nsource u a\n}")
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200)
 	const items = `{"models":["a",{"upstream_model":"b","model":"nice","source":{"priority":2,"weight":7}},{"upstream_model":"vendor/c","model":"nice"}]}`
 	g.do("POST", "/upstreams/u/catalogue/import", items).is(200).has("total", "3", "created", "3", "existing", "0", "failed", "0")
@@ -169,11 +169,11 @@ func TestImportCreatesOnce(t *testing.T) {
 	r := g.do("POST", "/upstreams/u/catalogue/import", `{"models":["new",{"upstream_model":"lost","model":"fixed"},{"model":"x"},{"upstream_model":"bad","source":{"weight":-1}}]}`).is(200)
 	r.has("created", "1", "failed", "3", "results.1.error.code", `"declared"`, "results.2.error.field", `"upstream_model"`)
 	for _, name := range []string{"lost", "bad"} {
-		if g.read("/upstreams/u/catalogue").get(`items.#(name=="` + name + `")`).Exists() {
+		if g.read("/upstreams/u/catalogue").at(`items.#(name=="` + name + `")`).Exists() {
 			t.Errorf("the import of %s has failed, and yet it is in the catalogue", name)
 		}
 	}
-	g.do("POST", "/upstreams/u/catalogue/import", `{"models":[]}`).refused(400, "invalid_request", "models")
+	g.refused(400, "invalid_request", "models", "POST", "/upstreams/u/catalogue/import", `{"models":[]}`)
 	g.do("POST", "/upstreams/u/catalogue/import", `{"models":[5]}`).is(400)
 }
 
@@ -182,36 +182,36 @@ func TestImportCreatesOnce(t *testing.T) {
 func TestExposedModelsFollowTheCatalogue(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("e1", "e2"), provider.Say("Hello.")))
-	g := operate(t, "", "")
+	g := startManaged(t, "", "")
 	g.create("upstreams", "u", `{"base_url":"`+p.URL()+`","expose":true}`)
-	if got := g.served(); got != "" {
+	if got := g.offered(); got != "" {
 		t.Errorf("before the sync clients see %q", got)
 	}
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200)
-	if got := g.served(); got != "e1 e2" {
+	if got := g.offered(); got != "e1 e2" {
 		t.Errorf("after the sync clients see %q", got)
 	}
 	if status, body := g.chat("e1"); status != 200 {
 		t.Errorf("an exposed model answers %d: %s", status, body)
 	}
 	g.do("PATCH", "/upstreams/u/catalogue/models/e1", `{"disabled":true}`).is(200)
-	if got := g.served(); got != "e2" {
+	if got := g.offered(); got != "e2" {
 		t.Errorf("with e1 disabled clients see %q", got)
 	}
 	if status, _ := g.chat("e1"); status != 404 {
 		t.Errorf("a disabled model answers %d", status)
 	}
 	// Expose itself is switched at once, without a sync.
-	g.patch("/upstreams/u", `{"expose":false}`).is(200)
-	if got := g.served(); got != "" {
+	g.patch("/upstreams/u", `{"expose":false}`)
+	if got := g.offered(); got != "" {
 		t.Errorf("not exposed, clients see %q", got)
 	}
-	g.patch("/upstreams/u", `{"expose":true}`).is(200)
-	if got := g.served(); got != "e2" {
+	g.patch("/upstreams/u", `{"expose":true}`)
+	if got := g.offered(); got != "e2" {
 		t.Errorf("exposed again, clients see %q", got)
 	}
 	g.restart()
-	if got := g.served(); got != "e2" {
+	if got := g.offered(); got != "e2" {
 		t.Errorf("after a restart clients see %q", got)
 	}
 	// Another upstream of the same name begins anew.
@@ -219,7 +219,7 @@ func TestExposedModelsFollowTheCatalogue(t *testing.T) {
 	g.create("upstreams", "u", `{"base_url":"`+p.URL()+`","expose":true}`)
 	g.read("/upstreams/u/catalogue").has("total", "0")
 	g.do("POST", "/upstreams/u/catalogue/models", `{"name":"other"}`).is(201)
-	if got := g.served(); got != "other" {
+	if got := g.offered(); got != "other" {
 		t.Errorf("the new upstream shows %q", got)
 	}
 }
@@ -229,7 +229,7 @@ func TestExposedModelsFollowTheCatalogue(t *testing.T) {
 func TestShadowedDeleteKeepsTheCatalogue(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a"), provider.Say("hi")))
-	g := operate(t, "", "")
+	g := startManaged(t, "", "")
 	g.create("upstreams", "u", `{"base_url":"`+p.URL()+`"}`)
 	g.block = "upstream u " + p.URL()
 	g.reload()
@@ -245,32 +245,32 @@ func TestShadowedDeleteKeepsTheCatalogue(t *testing.T) {
 func TestIntervalSync(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b"), provider.Say("hi")))
-	g := operate(t, "", "upstream u "+p.URL()+" {\nsync every 1s\n}")
+	g := startManaged(t, "", "upstream u "+p.URL()+" {\nsync every 1s\n}")
 	eventually(t, "a second list", func() bool { return gets(p) >= 2 })
 	g.read("/upstreams/u/catalogue").has("total", "2", "error", "")
 	p.Choose(lists("", provider.Say("hi")))
 	p.Choose(func(*provider.Request) provider.Step { return provider.Status(503, `{}`) })
-	eventually(t, "a failed sync", func() bool { return g.read("/upstreams/u/catalogue").get("error").String() != "" })
+	eventually(t, "a failed sync", func() bool { return g.read("/upstreams/u/catalogue").at("error").String() != "" })
 	g.read("/upstreams/u/catalogue?status=active").has("total", "2")
 
 	// A managed upstream is followed as soon as it is there, and left alone when it is gone.
 	q := provider.New(t)
 	q.Choose(lists(listing("m"), provider.Say("hi")))
 	g.create("upstreams", "managed", `{"base_url":"`+q.URL()+`","sync":"1s"}`)
-	eventually(t, "the sync of a managed upstream", func() bool { return g.read("/upstreams/managed/catalogue").get("total").Int() == 1 })
+	eventually(t, "the sync of a managed upstream", func() bool { return g.read("/upstreams/managed/catalogue").at("total").Int() == 1 })
 }
 
 // TestCatalogueSurvivesRestart: what was synced, disabled and entered is there.
 func TestCatalogueSurvivesRestart(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b"), provider.Say("hi")))
-	g := operate(t, "", "upstream u "+p.URL())
+	g := startManaged(t, "", "upstream u "+p.URL())
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200)
 	g.do("PATCH", "/upstreams/u/catalogue/models/a", `{"disabled":true}`).is(200)
 	g.do("POST", "/upstreams/u/catalogue/models", `{"name":"hand"}`).is(201)
-	before := string(g.read("/upstreams/u/catalogue").body)
+	before := g.read("/upstreams/u/catalogue").body
 	g.restart()
-	if after := string(g.read("/upstreams/u/catalogue").body); after != before {
+	if after := g.read("/upstreams/u/catalogue").body; after != before {
 		t.Errorf("before the restart: %s\nafter: %s", before, after)
 	}
 }
@@ -285,7 +285,7 @@ func TestFault86HugeHostileList(t *testing.T) {
 		entries = append(entries, fmt.Sprintf("<b>%d</b>/../%%2f", i))
 	}
 	p.Choose(lists(listing(entries...), provider.Say("hi")))
-	g := operate(t, "", "upstream u "+p.URL())
+	g := startManaged(t, "", "upstream u "+p.URL())
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(200).has("skipped", "5", "listed", "99994")
 	g.read("/upstreams/u/catalogue?page_size=2").has("total", "99994", "items.#", "2", "skipped", "5")
 	g.do("PATCH", "/upstreams/u/catalogue/models/%3Cb%3E50000%3C%2Fb%3E%2F..%2F%252f", `{"disabled":true}`).is(200).has("disabled", "true")
@@ -300,7 +300,7 @@ func TestFault86HugeHostileList(t *testing.T) {
 	p.Choose(lists(string(more), provider.Say("hi")))
 	g.do("POST", "/upstreams/u/catalogue/sync", "").is(http.StatusBadGateway)
 	r := g.read("/upstreams/u/catalogue?page_size=1").has("total", "99994")
-	if r.get("error").String() == "" {
+	if r.at("error").String() == "" {
 		t.Error("the catalogue does not tell that the list was refused")
 	}
 }

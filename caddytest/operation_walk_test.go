@@ -14,7 +14,7 @@ import (
 func TestEveryOperationIsAsDescribed(t *testing.T) {
 	p := provider.New(t)
 	p.Choose(lists(listing("a", "b"), provider.Say("Hello.")))
-	g := operate(t, "secret_key "+keyOne, "upstream d "+p.URL()+"\nmodel declared {\nsource d x\n}")
+	g := startManaged(t, "secret_key "+keyOne, "upstream d "+p.URL()+"\nmodel declared {\nsource d x\n}")
 	apiCalls.Clear()
 	g.furnish(p)
 	for _, call := range []string{
@@ -45,7 +45,7 @@ func TestEveryOperationIsAsDescribed(t *testing.T) {
 			t.Errorf("%s: got %d, want %d: %s", call, r.status, got, r.body)
 		}
 	}
-	name := g.read("/backups").get("items.0.name").String()
+	name := g.read("/backups").at("items.0.name").String()
 	g.read("/backups/" + name)
 	g.do("POST", "/restore", `{"name":"`+name+`"}`).is(200)
 	g.do("DELETE", "/upstreams/u?cascade=true", "").is(200)

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 )
 
 // TestGoneDefinitionsLeaveEveryConfig: a definition that does not fit keeps nothing in
 // the snapshot that is gone.
 func TestGoneDefinitionsLeaveEveryConfig(t *testing.T) {
-	m := managed(t, newMemory())
+	m := managed(t, new(registrytest.Store))
 	old := load(t, m, config{upstreams: map[string]string{"beta": aService}, models: map[string]string{"other": `{"sources":[{"upstream":"beta","model":"m"}]}`}})
 	change(t, old,
 		create(up("alpha"), aService), create(model("m"), onAlpha), create(alias("x"), `{"model":"m"}`),
@@ -51,7 +52,7 @@ func TestGoneDefinitionsLeaveEveryConfig(t *testing.T) {
 // no longer declares it, are no burden to the changes of others, and mend at once.
 func TestBrokenDefinitionsCostLittle(t *testing.T) {
 	const broken = 1000
-	m := managed(t, newMemory())
+	m := managed(t, new(registrytest.Store))
 	var ops []registry.Op
 	for i := range broken {
 		ops = append(ops, create(model(fmt.Sprint("m", i)), onAlpha), create(alias(fmt.Sprint("a", i)), fmt.Sprintf(`{"model":"m%d"}`, i)))
@@ -90,7 +91,7 @@ func allocated(f func()) uint64 {
 
 // TestTheRightDefinitionIsBlamed: names may begin with one another.
 func TestTheRightDefinitionIsBlamed(t *testing.T) {
-	r := load(t, managed(t, newMemory()), config{upstreams: map[string]string{"alpha": aService}})
+	r := load(t, managed(t, new(registrytest.Store)), config{upstreams: map[string]string{"alpha": aService}})
 	e := refuse(t, r, registry.CodeInvalid, create(model("gpt-4"), onAlpha), create(model("gpt-4.1"), `{"sources":[{"upstream":"none","model":"m"}]}`))
 	if e.ID != model("gpt-4.1") || e.Field != "sources[0].upstream" {
 		t.Errorf("blamed is %v, field %q: %v", e.ID, e.Field, e)

@@ -10,13 +10,14 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
 // TestClosedRegistryStays: a config that is over makes nothing ready any more that
 // nobody would let go.
 func TestClosedRegistryStays(t *testing.T) {
-	m := managed(t, newMemory())
+	m := managed(t, new(registrytest.Store))
 	old, next := load(t, m, config{}), load(t, m, config{})
 	before := old.View()
 	old.Close()
@@ -55,7 +56,7 @@ func observing(t *testing.T, m *registry.Managed, state *routing.State, name str
 // TestNewestConfigIsObserved: what is observed belongs to the newest config, whatever
 // an older one still does, and to the older one again when the newer could not load.
 func TestNewestConfigIsObserved(t *testing.T) {
-	m, state := managed(t, newMemory()), routing.NewState()
+	m, state := managed(t, new(registrytest.Store)), routing.NewState()
 	old := observing(t, m, state, "one")
 	next := observing(t, m, state, "two")
 	change(t, next, create(up("alpha"), aService))

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 )
 
 // TestFieldsAreWrittenAsTheyAreNamed shows that no secret gets into the store in clear
 // below a name that the decoder takes for another.
 func TestFieldsAreWrittenAsTheyAreNamed(t *testing.T) {
-	store := newMemory()
+	store := new(registrytest.Store)
 	r := load(t, managed(t, store), config{})
 	change(t, r, create(up("alpha"), aService), create(model("m"), onAlpha))
 	for field, op := range map[string]registry.Op{
@@ -27,14 +28,20 @@ func TestFieldsAreWrittenAsTheyAreNamed(t *testing.T) {
 			t.Errorf("%s: the error is about the field %q: %v", op.Spec, e.Field, e)
 		}
 	}
-	if strings.Contains(fmt.Sprint(store.records), "canary") {
-		t.Errorf("the store has a secret: %v", store.records)
+	records, err := store.Load()
+	if err != nil || len(records) != 2 {
+		t.Fatalf("the store has %d records: %v", len(records), err)
+	}
+	for id, record := range records {
+		if strings.Contains(string(record.Spec), "canary") {
+			t.Errorf("the record of %s has a secret: %s", id, record.Spec)
+		}
 	}
 }
 
 // TestRevisionsThatAreNone shows what a step can ask for beside a revision.
 func TestRevisionsThatAreNone(t *testing.T) {
-	r := load(t, managed(t, newMemory()), config{upstreams: map[string]string{"declared": aService}})
+	r := load(t, managed(t, new(registrytest.Store)), config{upstreams: map[string]string{"declared": aService}})
 	op := replace(up("alpha"), aService)
 	for _, rev := range []uint64{registry.Existing, registry.NoRevision, 1} {
 		op.If = rev
@@ -54,7 +61,7 @@ func TestRevisionsThatAreNone(t *testing.T) {
 // TestChainsMend shows that a chain of broken definitions is whole again in one step, in
 // whatever order they are looked at.
 func TestChainsMend(t *testing.T) {
-	m := managed(t, newMemory())
+	m := managed(t, new(registrytest.Store))
 	first := load(t, m, config{upstreams: map[string]string{"alpha": aService}})
 	for i := range 8 {
 		change(t, first, create(model(fmt.Sprint("m", i)), onAlpha), create(alias(fmt.Sprint("a", i)), fmt.Sprintf(`{"model":"m%d"}`, i)))

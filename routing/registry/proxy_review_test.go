@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 )
 
 // TestProxyPasswords: the password of a proxy is neither stored in clear nor shown.
@@ -15,7 +16,7 @@ func TestProxyPasswords(t *testing.T) {
 	proxy := func(address string) string {
 		return `{"base_url":"http://127.0.0.1:9/v1","transport":{"protocol":"http","network_proxy":{"from":"url","url":"` + address + `"}}}`
 	}
-	r := load(t, managed(t, newMemory()), config{upstreams: map[string]string{
+	r := load(t, managed(t, new(registrytest.Store)), config{upstreams: map[string]string{
 		"clear": proxy("http://me:canary@127.0.0.1:8"), "placed": proxy("{env.PROXY}"),
 	}})
 	for _, address := range []string{"http://me:canary@127.0.0.1:8", "socks5://:canary@127.0.0.1:8", `http:\/\/me\u003acanary@127.0.0.1:8`} {
@@ -39,7 +40,7 @@ func TestHiddenPlaceholders(t *testing.T) {
 	got := make(http.Header)
 	service := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Clone() }))
 	t.Cleanup(service.Close)
-	r := load(t, managed(t, newMemory()), config{})
+	r := load(t, managed(t, new(registrytest.Store)), config{})
 	for field, value := range map[string]string{
 		"headers":   `{"X-Leak":["\u007benv.REVIEW_CANARY\u007d"]}`,
 		"transport": `{"protocol":"http","network_proxy":{"from":"url","url":"\u007benv.REVIEW_CANARY\u007d"}}`,

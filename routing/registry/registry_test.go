@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -132,7 +133,7 @@ const (
 )
 
 func TestCreateChangeDelete(t *testing.T) {
-	r := load(t, managed(t, newMemory()), config{})
+	r := load(t, managed(t, new(registrytest.Store)), config{})
 	first := change(t, r, create(up("alpha"), aService), create(model("a/b c"), onAlpha), create(alias("x"), `{"model":"a/b c"}`))
 	if len(first.Results) != 3 || first.Results[0].Revision == 0 || !served(r, "a/b c") || !served(r, "x") {
 		t.Fatalf("after the creation: %+v", first.Results)
@@ -163,21 +164,21 @@ func TestCreateChangeDelete(t *testing.T) {
 }
 
 func TestAllOrNothing(t *testing.T) {
-	store := newMemory()
+	store := new(registrytest.Store)
 	r := load(t, managed(t, store), config{})
 	e := refuse(t, r, registry.CodeInvalid, create(up("alpha"), aService), create(model("m"), `{"sources":[{"upstream":"nope","model":"m"}]}`))
 	if e.ID != model("m") || e.Field != "sources[0].upstream" {
 		t.Errorf("the error is about %v, field %q: %v", e.ID, e.Field, e)
 	}
-	store.refuses = &registry.Error{Code: registry.CodeNoSpace, Message: "full"}
+	store.Refuse(&registry.Error{Code: registry.CodeNoSpace, Message: "full"})
 	refuse(t, r, registry.CodeNoSpace, create(up("alpha"), aService))
-	if len(store.records) != 0 {
-		t.Errorf("%d records were stored", len(store.records))
+	if records, err := store.Load(); err != nil || len(records) != 0 {
+		t.Errorf("%d records were stored (%v)", len(records), err)
 	}
 }
 
 func TestRefusedDefinitionsNameTheField(t *testing.T) {
-	r := load(t, managed(t, newMemory()), config{upstreams: map[string]string{"alpha": aService}})
+	r := load(t, managed(t, new(registrytest.Store)), config{upstreams: map[string]string{"alpha": aService}})
 	for _, c := range []struct {
 		op    registry.Op
 		field string
@@ -202,7 +203,7 @@ func TestRefusedDefinitionsNameTheField(t *testing.T) {
 }
 
 func TestDeclaredWinsWhole(t *testing.T) {
-	m := managed(t, newMemory())
+	m := managed(t, new(registrytest.Store))
 	before := load(t, m, config{})
 	change(t, before, create(up("alpha"), aService), create(model("m"), onAlpha))
 
@@ -234,7 +235,7 @@ func TestDeclaredWinsWhole(t *testing.T) {
 }
 
 func TestDeleteNamesDependents(t *testing.T) {
-	r := load(t, managed(t, newMemory()), config{upstreams: map[string]string{"beta": aService}})
+	r := load(t, managed(t, new(registrytest.Store)), config{upstreams: map[string]string{"beta": aService}})
 	change(t, r,
 		create(up("alpha"), aService),
 		create(model("one"), onAlpha),
@@ -267,7 +268,7 @@ func TestDeleteNamesDependents(t *testing.T) {
 }
 
 func TestBrokenDefinitionsMendThemselves(t *testing.T) {
-	m := managed(t, newMemory())
+	m := managed(t, new(registrytest.Store))
 	first := load(t, m, config{upstreams: map[string]string{"alpha": aService}})
 	change(t, first, create(model("m"), onAlpha), create(model("other"), onAlpha), create(alias("x"), `{"model":"m"}`))
 
@@ -285,7 +286,7 @@ func TestBrokenDefinitionsMendThemselves(t *testing.T) {
 }
 
 func TestChangesReachOtherConfigs(t *testing.T) {
-	m := managed(t, newMemory())
+	m := managed(t, new(registrytest.Store))
 	old := load(t, m, config{})
 	next := load(t, m, config{upstreams: map[string]string{"alpha": aService}})
 	change(t, next, create(model("m"), onAlpha))
@@ -299,7 +300,7 @@ func TestChangesReachOtherConfigs(t *testing.T) {
 }
 
 func TestObserve(t *testing.T) {
-	m := managed(t, newMemory())
+	m := managed(t, new(registrytest.Store))
 	change(t, load(t, m, config{}), create(up("alpha"), aService))
 	r := load(t, m, config{observe: true})
 	if _, ok := r.View().Snapshot.Upstream("alpha"); ok {

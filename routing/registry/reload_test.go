@@ -7,16 +7,15 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 )
 
 // TestReloadTells: what is different in the store is told, and nothing else is.
 func TestReloadTells(t *testing.T) {
-	store := newMemory()
-	store.records = map[registry.ID]registry.Record{
-		up("same"):    {Spec: json.RawMessage(`{}`), Revision: 1},
-		up("changed"): {Spec: json.RawMessage(`{}`), Revision: 2},
-		up("gone"):    {Spec: json.RawMessage(`{}`), Revision: 3},
-	}
+	store := new(registrytest.Store)
+	store.Put(up("same"), registry.Record{Spec: json.RawMessage(`{}`), Revision: 1})
+	store.Put(up("changed"), registry.Record{Spec: json.RawMessage(`{}`), Revision: 2})
+	store.Put(up("gone"), registry.Record{Spec: json.RawMessage(`{}`), Revision: 3})
 	var told []string
 	m, err := registry.NewManaged(store, func(events []registry.Event) {
 		for _, e := range events {
@@ -26,9 +25,9 @@ func TestReloadTells(t *testing.T) {
 	if err != nil || len(told) > 0 {
 		t.Fatalf("the first load tells %v (%v)", told, err)
 	}
-	delete(store.records, up("gone"))
-	store.records[up("changed")] = registry.Record{Spec: json.RawMessage(`{}`), Revision: 1}
-	store.records[up("new")] = registry.Record{Spec: json.RawMessage(`{}`), Revision: 4}
+	store.Delete(up("gone"))
+	store.Put(up("changed"), registry.Record{Spec: json.RawMessage(`{}`), Revision: 1})
+	store.Put(up("new"), registry.Record{Spec: json.RawMessage(`{}`), Revision: 4})
 	if err := m.Reload(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +43,7 @@ func TestReloadTells(t *testing.T) {
 // turning is a store whose secret key has changed. What "broken" has sealed cannot be
 // opened.
 type turning struct {
-	*memory
+	registrytest.Store
 	forgot bool
 }
 
@@ -67,12 +66,11 @@ func (s *turning) ForgetKeys() error {
 // TestResealGoesOn: a secret that cannot be opened keeps none of the others from being
 // sealed anew; the earlier keys are forgotten only when all of them are.
 func TestResealGoesOn(t *testing.T) {
-	store := &turning{memory: newMemory()}
+	store := new(turning)
 	sealed := json.RawMessage(`{"credentials":[{"id":"1","type":"bearer","token":{"sealed":"old","fingerprint":"x"}}]}`)
-	store.records = map[registry.ID]registry.Record{
-		up("broken"): {Spec: sealed, Revision: 1}, up("one"): {Spec: sealed, Revision: 2}, up("two"): {Spec: sealed, Revision: 3},
+	for i, name := range []string{"broken", "one", "two"} {
+		store.Put(up(name), registry.Record{Spec: sealed, Revision: uint64(i + 1)})
 	}
-	store.revision = 3
 	m, err := registry.NewManaged(store, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +78,7 @@ func TestResealGoesOn(t *testing.T) {
 	if n, err := m.Reseal(); n != 2 || err == nil || store.forgot {
 		t.Errorf("with a broken one: %d, %v, forgot %t", n, err, store.forgot)
 	}
-	delete(store.records, up("broken"))
+	store.Delete(up("broken"))
 	if err := m.Reload(); err != nil {
 		t.Fatal(err)
 	}

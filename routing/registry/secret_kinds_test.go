@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 )
 
 // TestSecretsOfEveryPlace shows that keys which are sent in the address and in the
@@ -36,13 +37,13 @@ func TestSecretsOfEveryPlace(t *testing.T) {
 				sent = fields.Place + r.URL.Query().Get("place")
 			}))
 			t.Cleanup(s.Close)
-			store := newMemory()
+			store := new(registrytest.Store)
 			r := load(t, managed(t, store), config{})
 			change(t, r, create(up("u"), s.spec(`[{"type":"`+kind+`","name":"place","value":`+string(quoted)+`}]`)))
 			if s.sent(t, r); sent != key {
 				t.Errorf("sent %q", sent)
 			}
-			if strings.Contains(string(store.records[up("u")].Spec), "s3cret") {
+			if strings.Contains(string(store.Record(up("u")).Spec), "s3cret") {
 				t.Error("the record holds the secret in clear")
 			}
 			d, ok := r.View().Get(up("u"), "")

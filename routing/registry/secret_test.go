@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/format"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry/registrytest"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
@@ -52,11 +53,11 @@ func (s *service) spec(credentials string) string {
 }
 
 func TestSecretsAreSealedAndMasked(t *testing.T) {
-	s, store := newService(t), newMemory()
+	s, store := newService(t), new(registrytest.Store)
 	r := load(t, managed(t, store), config{})
 	const secret = "sk-0123456789abcd"
 	change(t, r, create(up("u"), s.spec(`[{"type":"bearer","token":"`+secret+`"}]`)))
-	if strings.Contains(string(store.records[up("u")].Spec), secret) {
+	if strings.Contains(string(store.Record(up("u")).Spec), secret) {
 		t.Error("the record holds the secret in clear")
 	}
 	d, _ := r.View().Get(up("u"), "")
@@ -71,7 +72,7 @@ func TestSecretsAreSealedAndMasked(t *testing.T) {
 
 func TestSecretsAreKept(t *testing.T) {
 	s := newService(t)
-	r := load(t, managed(t, newMemory()), config{})
+	r := load(t, managed(t, new(registrytest.Store)), config{})
 	change(t, r, create(up("u"), s.spec(`[{"type":"bearer","token":"sk-0123456789abcd"}]`)))
 	d, _ := r.View().Get(up("u"), "")
 	for name, spec := range map[string]string{
@@ -95,7 +96,7 @@ func TestSecretsAreKept(t *testing.T) {
 
 func TestSecretsThatAreRefused(t *testing.T) {
 	s := newService(t)
-	store := newMemory()
+	store := new(registrytest.Store)
 	r := load(t, managed(t, store), config{})
 	change(t, r, create(up("u"), s.spec(`[{"type":"bearer","token":"sk-0123456789abcd"}]`)))
 	for name, spec := range map[string]string{
@@ -114,7 +115,7 @@ func TestSecretsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: field %q: %v", name, e.Field, e)
 		}
 	}
-	store.noKey = true
+	store.LoseKey()
 	e := refuse(t, r, registry.CodeNoSecretKey, create(up("v"), s.spec(`[{"type":"bearer","token":"sk-0123456789abcd"}]`)))
 	if e.Field != "credentials[0].token" || e.ID != up("v") {
 		t.Errorf("without a secret key: %+v", e)
@@ -124,7 +125,7 @@ func TestSecretsThatAreRefused(t *testing.T) {
 
 func TestSecretsAreCleared(t *testing.T) {
 	s := newService(t)
-	r := load(t, managed(t, newMemory()), config{})
+	r := load(t, managed(t, new(registrytest.Store)), config{})
 	change(t, r, create(up("u"), s.spec(`[{"type":"bearer","token":"sk-0123456789abcd"}]`)))
 	change(t, r, registry.Op{ID: up("u"), Verb: registry.Edit, Edit: func(spec json.RawMessage) (json.RawMessage, error) {
 		var fields map[string]json.RawMessage
@@ -143,7 +144,7 @@ func TestSecretsAreCleared(t *testing.T) {
 
 func TestBracesInSecretsAreLiteral(t *testing.T) {
 	s := newService(t)
-	r := load(t, managed(t, newMemory()), config{})
+	r := load(t, managed(t, new(registrytest.Store)), config{})
 	change(t, r, create(up("u"), s.spec(`[{"type":"bearer","token":"a{b}c\\{d}\\\\"}]`)))
 	if got := s.sent(t, r); got != `Bearer a{b}c\{d}\\` {
 		t.Errorf("sent %q", got)
@@ -151,7 +152,7 @@ func TestBracesInSecretsAreLiteral(t *testing.T) {
 }
 
 func TestDeclaredSecretsAreMasked(t *testing.T) {
-	r := load(t, managed(t, newMemory()), config{upstreams: map[string]string{
+	r := load(t, managed(t, new(registrytest.Store)), config{upstreams: map[string]string{
 		"literal": `{"base_url":"http://127.0.0.1:9","credentials":[{"type":"bearer","token":"sk-0123456789abcd"}]}`,
 		"named":   `{"base_url":"http://127.0.0.1:9","credentials":[{"type":"bearer","token":"{env.SOME_KEY}"}]}`,
 	}})
