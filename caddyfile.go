@@ -194,6 +194,9 @@ func (d *definitions) parse(disp *caddyfile.Dispenser) error {
 		return disp.Errf("%s needs a name", kind)
 	}
 	name := disp.Val()
+	if err := routing.CheckName(name); err != nil {
+		return errAt(at, "%s %q: name %v", kind, name, err)
+	}
 	if err := d.claim(kind, name, at); err != nil {
 		return err
 	}

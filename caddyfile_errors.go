@@ -9,9 +9,12 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 )
 
-// errAt is an error about a place in a Caddyfile that the parser has left.
+// errAt is an error about a place in a Caddyfile that the parser has left. If that was
+// imported, it says from where, as the parser's own errors do.
 func errAt(at caddyfile.Token, format string, args ...any) error {
-	return fmt.Errorf("%s, at %s:%d", fmt.Sprintf(format, args...), at.File, at.Line)
+	d := caddyfile.NewDispenser([]caddyfile.Token{at})
+	d.Next()
+	return d.Errf(format, args...)
 }
 
 // unknown is the error for a word that is none of the known ones.

@@ -115,13 +115,13 @@ func (d *definitions) modelJSON(disp *caddyfile.Dispenser, fields *definedFields
 }
 
 // onceOnly says that an option of a model may stand only once, for a second one
-// would silently replace the first.
+// would silently replace the first. The others add up.
 func onceOnly(word string) bool {
 	switch word {
-	case "policy", "mode", "active", "sticky", "description", "access", "order":
-		return true
-	default:
+	case "source", "operation", "native_tools", "capability":
 		return false
+	default:
+		return true
 	}
 }
 
@@ -302,20 +302,28 @@ func (d *definitions) parseSource(disp *caddyfile.Dispenser) (routing.Source, er
 	if !disp.Args(&s.Upstream, &s.Model) {
 		return s, disp.Errf("source takes an upstream and the name it has for the model, such as: source openai gpt-4o")
 	}
+	if err := routing.CheckName(s.Model); err != nil {
+		return s, disp.Errf("the upstream model's name %v", err)
+	}
+	seen := make(map[string]bool)
 	for disp.NextArg() {
 		word := disp.Val()
+		if word == "header" {
+			if err := sourceHeader(disp, &s); err != nil {
+				return s, err
+			}
+			continue
+		}
+		if seen[word] {
+			return s, disp.Errf("%s stands twice in this source", word)
+		}
+		seen[word] = true
 		switch word {
 		case "disabled":
 			s.Disabled = true
 			continue
 		case "force_stream":
 			s.ForceStream = true
-			continue
-		}
-		if word == "header" {
-			if err := sourceHeader(disp, &s); err != nil {
-				return s, err
-			}
 			continue
 		}
 		if !disp.NextArg() {

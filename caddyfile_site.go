@@ -1,8 +1,11 @@
 package aigateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -39,6 +42,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	}
 	hd, defs := new(handler.Handler), newDefinitions()
 	var named caddyfile.Token // the last option that names models
+	seen := make(map[string]caddyfile.Token)
 	for h.NextBlock(0) {
 		word := h.Val()
 		if word == "models" || word == "default_model" {
@@ -50,6 +54,10 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 			}
 			continue
 		}
+		if first, ok := seen[word]; ok && word != "models" {
+			return nil, h.Errf("%s stands twice in this ai_gateway block: first at %s:%d", word, first.File, first.Line)
+		}
+		seen[word] = h.Token()
 		if err := parseHandlerOption(h.Dispenser, hd, word); err != nil {
 			return nil, err
 		}
@@ -135,9 +143,14 @@ func parseHandlerOption(d *caddyfile.Dispenser, hd *handler.Handler, word string
 	}
 }
 
-// stateKey is where the directive keeps the places of all definitions of the
-// sites parsed so far.
-const stateKey = "ai_gateway.places"
+// stateKey is where the directive keeps the definitions of the sites parsed so far.
+const stateKey = "ai_gateway.definitions"
+
+// siteDefinition is where a site defines a name, and what it says.
+type siteDefinition struct {
+	at   caddyfile.Token
+	text []byte
+}
 
 // joinSite holds a site's definitions against those of the global option and of
 // the other sites: one set, in which every name stands once.
@@ -169,17 +182,46 @@ func joinSite(h httpcaddyfile.Helper, defs *definitions) error {
 	if err := defs.checkAliases(&global); err != nil {
 		return err
 	}
-	seen, _ := h.State[stateKey].(map[string]caddyfile.Token)
+	return defs.joinSites(h)
+}
+
+// joinSites holds a site's definitions against those of the sites before. A snippet
+// that several sites import stands at one place for all of them; it is one definition
+// as long as its arguments do not make several of it.
+func (d *definitions) joinSites(h httpcaddyfile.Helper) error {
+	seen, _ := h.State[stateKey].(map[string]siteDefinition)
 	if seen == nil {
-		seen = make(map[string]caddyfile.Token)
+		seen = make(map[string]siteDefinition)
 		h.State[stateKey] = seen
 	}
-	for key, at := range defs.places {
-		if first, ok := seen[key]; ok && (first.File != at.File || first.Line != at.Line) {
-			kind, name, _ := strings.Cut(key, " ")
-			return errAt(at, "%s %q is defined twice: first at %s:%d", kind, name, first.File, first.Line)
+	for _, key := range slices.Sorted(maps.Keys(d.places)) {
+		at := d.places[key]
+		kind, name, _ := strings.Cut(key, " ")
+		text, err := json.Marshal(d.definition(kind, name))
+		if err != nil {
+			return errAt(at, "%s %q: %v", kind, name, err)
 		}
-		seen[key] = at
+		first, ok := seen[key]
+		switch {
+		case !ok:
+			seen[key] = siteDefinition{at, text}
+		case first.at.File != at.File || first.at.Line != at.Line:
+			return errAt(at, "%s %q is defined twice: first at %s:%d", kind, name, first.at.File, first.at.Line)
+		case !bytes.Equal(first.text, text):
+			return errAt(at, "%s %q is defined twice, and not alike: first at %s:%d", kind, name, first.at.File, first.at.Line)
+		}
 	}
 	return nil
+}
+
+// definition is what a name of a kind is defined as.
+func (d *definitions) definition(kind, name string) any {
+	switch kind {
+	case "model":
+		return d.models[name]
+	case "alias":
+		return d.aliases[name]
+	default:
+		return d.upstreams[name]
+	}
 }

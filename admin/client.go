@@ -152,14 +152,16 @@ func (c *client) once(r *request) (*http.Response, error) {
 	}
 	// One connection for each request: there are few of them.
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
+	// The API redirects nobody, and whoever does is somebody else.
+	still := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := (&http.Client{Transport: transport, CheckRedirect: still}).Do(req)
 	if err != nil {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // without the address of a Unix socket that is none
 		}
 		return nil, &unreachableError{c.address, !r.again && !neverSent(err), err}
 	}
-	if resp.StatusCode < 400 {
+	if resp.StatusCode < 300 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
@@ -182,7 +184,8 @@ type dialer = func(ctx context.Context, network, address string) (net.Conn, erro
 // request makes the HTTP request, and what connects to the admin endpoint.
 func (c *client) request(r *request) (*http.Request, dialer, error) {
 	at, err := caddy.ParseNetworkAddress(c.address)
-	if err != nil || at.PortRangeSize() > 1 {
+	local := at.IsUnixNetwork() || at.IsFdNetwork()
+	if err != nil || at.PortRangeSize() > 1 || strings.Contains(c.address, "://") || !local && at.StartPort == 0 {
 		return nil, nil, misused("%q is no address of an admin endpoint, such as localhost:2019 or unix//run/caddy.sock", c.address)
 	}
 	origin := "http://" + at.JoinHostPort(0)

@@ -81,7 +81,7 @@ func fetch(s *session, cmd *cobra.Command, args []string) error {
 		if refused, ok := errors.AsType[*refusedError](err); ok {
 			all[i].Upstream, all[i].Error = name, &Error{Code: refused.reason.Code, Message: refused.Error()}
 			all[i].skipped = len(args) == 0 && refused.reason.Code == codeUnlisted
-			answer = mustWrite(map[string]any{"upstream": name, "error": all[i].Error})
+			answer = append(mustWrite(map[string]any{"upstream": name, "error": all[i].Error}), '\n')
 		} else if err != nil {
 			s.progress("")
 			return err

@@ -52,6 +52,9 @@ type conversation struct {
 
 // chat reads questions and prints answers.
 func chat(s *session, cmd *cobra.Command, args []string) error {
+	if s.json || s.quiet {
+		return misused("chat prints what the model says: it has no --output json and no --quiet")
+	}
 	c := &conversation{model: args[0]}
 	var err error
 	if c.url, err = chatURL(option(cmd, "gateway")); err != nil {
@@ -169,7 +172,7 @@ func (s *session) readAnswer(stream io.Reader) (string, error) {
 		if err := json.Unmarshal(event.Data, &chunk); err != nil {
 			return answer.String(), fmt.Errorf("reading the answer: %w", err)
 		}
-		if len(chunk.Error) > 0 {
+		if len(chunk.Error) > 0 && string(chunk.Error) != "null" {
 			return answer.String(), refusalIn(http.StatusOK, event.Data)
 		}
 		for _, choice := range chunk.Choices {

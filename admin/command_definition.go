@@ -297,7 +297,10 @@ func (s *session) showChange(cmd *cobra.Command, kind registry.Kind, answer []by
 	if err != nil {
 		return err
 	}
-	detail := ""
+	how, detail := "is "+state.text, ""
+	if strings.HasPrefix(state.text, "no ") {
+		how = "has " + state.text
+	}
 	if why := others[len(others)-1].text; why != "" && why != state.text {
 		detail = ": " + clean(why)
 	}
@@ -308,7 +311,7 @@ func (s *session) showChange(cmd *cobra.Command, kind registry.Kind, answer []by
 			if given(cmd, "dry-run") {
 				return s.say("%s %s would be %s", kind.One(), clean(d.Name), done)
 			}
-			return s.say("%s %s is %s, revision %d; it is %s%s", kind.One(), clean(d.Name), done, d.Revision, state.text, detail)
+			return s.say("%s %s is %s, revision %d; it %s%s", kind.One(), clean(d.Name), done, d.Revision, how, detail)
 		},
 	})
 }

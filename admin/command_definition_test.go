@@ -129,7 +129,7 @@ func TestDefinitionComesBack(t *testing.T) {
 		{args: words("upstream set other -f -"), input: changed, code: 2, notes: `the file holds the upstream "acme", not "other"`},
 		{args: words("upstream set acme -f -"), input: `[]`, code: 2, notes: "which is an object"},
 	})
-	if got := g.store.secretOf(t, "acme", "token"); got != "canary-0123456789" {
+	if got := g.secretOf(t, "acme", "token"); got != "canary-0123456789" {
 		t.Errorf("the secret is %q", got)
 	}
 }
@@ -182,7 +182,7 @@ func TestSecrets(t *testing.T) {
 			if c["type"] != tc.kind || !strings.EqualFold(name, tc.header) {
 				t.Errorf("got the credential %v", c)
 			}
-			if got := g.store.secretOf(t, tc.name, tc.field); got != secret {
+			if got := g.secretOf(t, tc.name, tc.field); got != secret {
 				t.Errorf("the secret is %q", got)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -43,16 +44,18 @@ func events(s *session, cmd *cobra.Command, _ []string) error {
 	if err != nil || !given(cmd, "follow") {
 		return err
 	}
+	if last == 0 {
+		last = everything // what has come since then, too
+	}
 	for failures := 0; ; {
 		last, err = s.eventsAfter(last, true)
-		_, alone := errors.AsType[*unreachableError](err)
-		if failures++; !alone {
+		if failures++; !passing(err) {
 			failures = 0
 		}
 		switch {
 		case s.ctx.Err() != nil:
 			return nil // interrupted, as it was meant to be
-		case err != nil && (!alone || failures > maxReturns):
+		case err != nil && (!passing(err) || failures > maxReturns):
 			return err
 		}
 		// The server ends the stream when it reloads or restarts.
@@ -62,6 +65,21 @@ func events(s *session, cmd *cobra.Command, _ []string) error {
 		case <-time.After(s.pause):
 		}
 	}
+}
+
+// everything is the last event of a reader that has seen none. No server gives out
+// that id, and whoever names an id that was not given out gets all that are kept;
+// without any the stream begins with what comes.
+const everything = math.MaxUint64
+
+// passing says that an error may be over soon: nobody answers, or somebody whose
+// gateway has not started yet or has stopped already, as in a restart.
+func passing(err error) bool {
+	if _, alone := errors.AsType[*unreachableError](err); alone {
+		return true
+	}
+	refused, ok := errors.AsType[*refusedError](err)
+	return ok && (refused.status >= http.StatusInternalServerError || refused.reason.Code == "not_configured")
 }
 
 // maxReturns is how often a reader comes back to a server that does not answer: for
@@ -75,7 +93,7 @@ func (s *session) eventsAfter(last uint64, follow bool) (uint64, error) {
 	if last > 0 {
 		r.header = http.Header{"Last-Event-Id": {strconv.FormatUint(last, 10)}}
 	}
-	resp, err := s.open(r)
+	resp, err := s.openAs("text/event-stream", r)
 	if err != nil {
 		return last, err
 	}

@@ -75,7 +75,7 @@ func testModels(s *session, cmd *cobra.Command, args []string) error {
 // probes asks for the results one by one, to show how many there are, and returns
 // what the API answers to whoever wants them all at once.
 func (s *session) probes(body probesRequest) ([]byte, error) {
-	resp, err := s.open(&request{
+	resp, err := s.openAs("text/event-stream", &request{
 		method: http.MethodPost, path: "/probes",
 		body: bytes.NewReader(mustWrite(body)), header: http.Header{"Accept": {"text/event-stream"}},
 	})

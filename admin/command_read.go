@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"mime"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -53,6 +55,21 @@ func (s *session) readFile(name string, most int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, most)
 	}
 	return body, nil
+}
+
+// openAs sends a request whose answer has a media type. One with any other is not the
+// management API's, whatever its status: the address is that of a site, as a rule.
+func (s *session) openAs(media string, r *request) (*http.Response, error) {
+	resp, err := s.open(r)
+	if err != nil {
+		return nil, err
+	}
+	got := resp.Header.Get("Content-Type")
+	if kind, _, err := mime.ParseMediaType(got); err == nil && kind == media {
+		return resp, nil
+	}
+	resp.Body.Close()
+	return nil, fmt.Errorf("what is at %s is no management API: it answers with %s", s.address, clean(got))
 }
 
 // whyNoSecret is why a secret is not taken from the command line. It does not repeat

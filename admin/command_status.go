@@ -43,11 +43,10 @@ func showStatus(s *session, cmd *cobra.Command, _ []string) error {
 			fmt.Fprint(s.out, "\x1b[H\x1b[2J") // an empty screen
 		}
 		err := s.status()
-		_, alone := errors.AsType[*unreachableError](err)
 		switch {
 		case s.ctx.Err() != nil:
 			return nil // interrupted, as it was meant to be
-		case alone:
+		case passing(err):
 			fmt.Fprintln(s.notes, err) // it may come back
 		case err != nil && !errors.Is(err, errNeedsCare):
 			return err

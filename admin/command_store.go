@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,39 +16,6 @@ import (
 
 	"github.com/spf13/cobra"
 )
-
-func exportCommand() *cobra.Command {
-	cmd := with(&cobra.Command{
-		Use:   "export",
-		Short: "Prints what is managed as config",
-		Long: `
-Prints the managed definitions as config: JSON, which import takes, or a Caddyfile.
-In the place of secrets there are placeholders such as {env.AI_GATEWAY_...}.`,
-	}, export)
-	cmd.Flags().String("format", "json", "json, or caddyfile")
-	complete(cmd, "format", "json", "caddyfile")
-	return cmd
-}
-
-// export prints GET export.
-func export(s *session, cmd *cobra.Command, _ []string) error {
-	form := option(cmd, "format")
-	if form != "json" && form != "caddyfile" {
-		return misused("--format must be json or caddyfile, not %q", form)
-	}
-	answer, err := s.get("/export", url.Values{"format": {form}})
-	if err != nil {
-		return err
-	}
-	if form == "caddyfile" || s.json {
-		return s.write(answer)
-	}
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, answer, "", "  "); err != nil {
-		return fmt.Errorf("reading the export: %w", err)
-	}
-	return s.write(append(bytes.TrimSpace(pretty.Bytes()), '\n'))
-}
 
 func importCommand() *cobra.Command {
 	cmd := with(&cobra.Command{
@@ -234,6 +200,13 @@ func restore(s *session, cmd *cobra.Command, args []string) error {
 		return misused("reading the backup: %w", err)
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("reading the backup: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return misused("reading the backup: %s is no regular file", args[0]) // its size must be known
+	}
 	if !given(cmd, "yes") {
 		if err := s.confirm("Everything that is managed becomes what it was then. Go on?"); err != nil {
 			return err

@@ -188,7 +188,7 @@ func TestExitCodes(t *testing.T) {
 		{"file that is not there", fine, []string{"explain", "writer", "-f", "/nonexistent/request"}, 2, "no such file"},
 		{"file that is not JSON", fine, []string{"explain", "writer", "-f", notJSON}, 2, "not one JSON document"},
 		{"nobody there", closed, []string{"status"}, 1, "is Caddy running?"},
-		{"no address", "not an address:x:y", []string{"status"}, 2, "asking the admin endpoint not an address"},
+		{"no address", "not an address:x:y", []string{"status"}, 2, `"not an address:x:y" is no address of an admin endpoint`},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

@@ -45,13 +45,18 @@ func (a argument) orNone() argument { a.optional = true; return a }
 // orMore is the argument if there may be several.
 func (a argument) orMore() argument { a.many = true; return a }
 
-// count refuses a command line with too few or too many words.
+// count refuses a command line with too few or too many words, and empty ones, which
+// name nothing: without them a path leads to something else.
 func count(cmd *cobra.Command, words []argument, args []string) error {
 	if len(args) < len(words) && !words[len(args)].optional {
 		return misused("%s is missing; usage: %s", words[len(args)].name, cmd.UseLine())
 	}
 	if most := len(words); len(args) > most && (most == 0 || !words[most-1].many) {
 		return misused("%q is too much; usage: %s", args[most], cmd.UseLine())
+	}
+	if i := slices.Index(args, ""); i >= 0 {
+		word, _ := wordAt(words, i)
+		return misused("%s is empty; usage: %s", word.name, cmd.UseLine())
 	}
 	return nil
 }
@@ -127,10 +132,14 @@ func namesIn(answer []byte) ([]string, error) {
 		return nil, fmt.Errorf("reading the list: %w", err)
 	}
 	var names []string
+	seen := make(map[string]bool, len(page.Items))
 	for _, item := range page.Items {
-		names = append(names, item.Name+item.ID)
+		if name := item.Name + item.ID; !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
 	}
-	return slices.Compact(names), nil
+	return names, nil
 }
 
 // knownSources lists the sources of the model in front.

@@ -10,7 +10,7 @@ import (
 func (c *converter) nameRest(f field) {
 	switch {
 	case c.settled(f):
-	case isSection(f.path) || c.partly(f):
+	case (f.isMap() || f.isList()) && isSection(f.path) || c.partly(f):
 		for _, child := range f.pairs {
 			c.nameRest(child)
 		}
