@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/catalogue"
+	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/storage"
 )
@@ -20,10 +21,12 @@ import (
 type catalogueTable struct {
 	*storage.Table[storedCatalogue]
 	store *storage.Store
+	// read says that what is stored was read once, so that writing loses nothing.
+	read *atomic.Bool
 }
 
 func newCatalogueTable(store *storage.Store) catalogueTable {
-	return catalogueTable{storage.NewTable[storedCatalogue](store, "catalogues"), store}
+	return catalogueTable{storage.NewTable[storedCatalogue](store, "catalogues"), store, new(atomic.Bool)}
 }
 
 // storedCatalogue is a catalogue as it is stored: a hundred thousand entries would
@@ -77,19 +80,23 @@ func (t catalogueTable) LoadCatalogues() ([]catalogue.Catalogue, error) {
 		}
 		all = append(all, c)
 	}
+	t.read.Store(true)
 	return all, errors.Join(errs...)
 }
 
 // SaveCatalogue implements catalogue.Store.
 func (t catalogueTable) SaveCatalogue(c catalogue.Catalogue) error {
-	if !t.store.Status().Available {
-		return nil
+	if !t.read.Load() || !t.store.Status().Available {
+		return catalogue.ErrNoStore
 	}
 	record, err := pack(c)
 	if err != nil {
 		return err
 	}
 	_, err = t.Put(c.Upstream, record, storage.Any)
+	if errors.Is(err, storage.ErrTooLarge) {
+		return &registry.Error{Code: registry.CodeInvalid, Message: "what the service lists is too large for the store"}
+	}
 	return storeError(err)
 }
 

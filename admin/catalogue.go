@@ -195,7 +195,8 @@ func catalogueError(err error) error {
 	switch {
 	case errors.Is(err, catalogue.ErrUnknownModel):
 		return &Error{Status: http.StatusNotFound, Code: "not_found", Field: "model", Message: err.Error()}
-	case errors.Is(err, catalogue.ErrExists), errors.Is(err, catalogue.ErrNotManual), errors.Is(err, catalogue.ErrDeleted):
+	case errors.Is(err, catalogue.ErrExists), errors.Is(err, catalogue.ErrNotManual),
+		errors.Is(err, catalogue.ErrDeleted), errors.Is(err, catalogue.ErrOvertaken):
 		return &Error{Status: http.StatusConflict, Code: "conflict", Field: "model", Message: err.Error()}
 	default:
 		return err

@@ -54,13 +54,8 @@ func (a *API) editEntry(g Gateway, w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	model := r.PathValue("model")
-	if err := g.Catalogues().Edit(u.Name(), model, body.Edit); err != nil {
+	if err := g.Catalogues().Edit(u.Name(), model, body.Disabled, body.Edit); err != nil {
 		return entryError(err)
-	}
-	if body.Disabled != nil {
-		if err := g.Catalogues().SetDisabled(u.Name(), model, *body.Disabled); err != nil {
-			return entryError(err)
-		}
 	}
 	return a.answerEntry(g, w, u.Name(), model, http.StatusOK)
 }

@@ -97,12 +97,26 @@ func (a *API) importModels(g Gateway, w http.ResponseWriter, r *http.Request) er
 	return nil
 }
 
-// importOne makes a source of one upstream model.
+// importOne makes a source of one upstream model, and marks it in the catalogue. The
+// mark comes last: nobody could take one out again that stands for nothing, while an
+// import that lacks it is whole when it is made again.
 func (a *API) importOne(g Gateway, r *http.Request, u *upstream.Upstream, item importItem) (string, error) {
 	source, err := item.source(u.Name())
 	if err != nil {
 		return "", err
 	}
+	status, err := a.define(g, r, item, source)
+	if err != nil {
+		return "", err
+	}
+	if _, err := g.Catalogues().Import(u.Name(), item.UpstreamModel); err != nil {
+		return "", entryError(err)
+	}
+	return status, nil
+}
+
+// define gives a model its source, unless it has that already.
+func (a *API) define(g Gateway, r *http.Request, item importItem, source routing.Source) (string, error) {
 	v, err := g.View()
 	if err != nil {
 		return "", err
@@ -115,13 +129,6 @@ func (a *API) importOne(g Gateway, r *http.Request, u *upstream.Upstream, item i
 	if _, ok := v.Get(id, ""); ok {
 		op = addSourceOp(id, source)
 	}
-	// The catalogue notes nothing of what the definitions refuse.
-	if _, err := g.Change([]registry.Op{op}, registry.ChangeOptions{Actor: actor(r), DryRun: true}); err != nil {
-		return "", err
-	}
-	if _, err := g.Catalogues().Import(u.Name(), item.UpstreamModel); err != nil {
-		return "", entryError(err)
-	}
 	out, err := g.Change([]registry.Op{op}, registry.ChangeOptions{Actor: actor(r)})
 	if err != nil {
 		return "", err
@@ -131,17 +138,20 @@ func (a *API) importOne(g Gateway, r *http.Request, u *upstream.Upstream, item i
 }
 
 // source is the source that an item is to become.
-func (i *importItem) source(upstream string) (routing.Source, error) {
+func (i *importItem) source(name string) (routing.Source, error) {
 	var source routing.Source
 	if i.UpstreamModel == "" {
 		return source, invalid("upstream_model", "required")
+	}
+	if err := upstream.CheckModelName(i.UpstreamModel); err != nil {
+		return source, invalid("upstream_model", err.Error())
 	}
 	if len(i.Source) > 0 {
 		if err := routing.DecodeConfig(i.Source, &source); err != nil {
 			return source, fieldError(err)
 		}
 	}
-	source.Upstream, source.Model = upstream, i.UpstreamModel
+	source.Upstream, source.Model = name, i.UpstreamModel
 	return source, nil
 }
 

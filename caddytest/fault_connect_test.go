@@ -217,9 +217,13 @@ func TestFault12HandshakeHangs(t *testing.T) {
 	}
 }
 
-// TestFault13NotHTTP: the answer is no HTTP.
+// TestFault13NotHTTP: the answer is no HTTP, or is to be none from here on.
 func TestFault13NotHTTP(t *testing.T) {
-	startOutage(t, startProvider(t, provider.NotHTTP()).URL()).check(t, unusable)
+	for name, step := range map[string]provider.Step{"never": provider.NotHTTP(), "no longer": provider.Switches()} {
+		t.Run(name, func(t *testing.T) {
+			startOutage(t, startProvider(t, step).URL()).check(t, unusable)
+		})
+	}
 }
 
 // TestFault14EndlessHeaderSlow: the header comes line by line and never ends.

@@ -138,6 +138,18 @@ func Silent() Step { return Step{run: silence} }
 // NotHTTP reads the request and answers with bytes that are not HTTP.
 func NotHTTP() Step { return Raw("\x16\x03\x01 this is not HTTP\r\n\r\n") }
 
+// Switches switches to another protocol, for which nobody has asked, and is silent
+// until the client leaves.
+func Switches() Step {
+	return Step{run: func(c *connection, r *Request) bool {
+		if _, err := c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")); err != nil {
+			r.leave()
+			return false
+		}
+		return silence(c, r)
+	}}
+}
+
 // Raw reads the request, answers with bytes as they are, and closes the
 // connection.
 func Raw(answer string) Step {

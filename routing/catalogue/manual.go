@@ -8,19 +8,6 @@ import (
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/upstream"
 )
 
-// SetDisabled disables a model, or enables it again. It is ErrUnknownModel if the
-// catalogue has no such model.
-func (s *Syncer) SetDisabled(upstream, model string, disabled bool) error {
-	return s.change(upstream, func(c *Catalogue, d *Diff) error {
-		e, err := c.own(model)
-		if err == nil && e.Disabled != disabled {
-			e.Disabled = disabled
-			d.Changed = append(d.Changed, model)
-		}
-		return err
-	})
-}
-
 // Edit is what a person says of a model; nil leaves a field as it is. Syncs do not
 // change it any more.
 type Edit struct {
@@ -31,16 +18,20 @@ type Edit struct {
 	Operations    *[]format.Operation `json:"operations,omitempty"`
 }
 
-// Edit sets fields of a model. It is ErrUnknownModel if the catalogue has no such
-// model.
-func (s *Syncer) Edit(upstream, model string, edit Edit) error {
+// Edit sets fields of a model, and disables it or enables it again if disabled is not
+// nil, all or nothing. It is ErrUnknownModel if the catalogue has no such model.
+func (s *Syncer) Edit(upstream, model string, disabled *bool, edit Edit) error {
 	return s.change(upstream, func(c *Catalogue, d *Diff) error {
 		e, err := c.own(model)
 		if err != nil {
 			return err
 		}
 		marks := len(e.Edited)
-		changed := set(e, "display_name", &e.DisplayName, edit.DisplayName)
+		changed := disabled != nil && e.Disabled != *disabled
+		if changed {
+			e.Disabled = *disabled
+		}
+		changed = set(e, "display_name", &e.DisplayName, edit.DisplayName) || changed
 		changed = set(e, "owned_by", &e.OwnedBy, edit.OwnedBy) || changed
 		changed = set(e, "context_window", &e.ContextWindow, edit.ContextWindow) || changed
 		changed = set(e, "max_output", &e.MaxOutput, edit.MaxOutput) || changed
@@ -59,7 +50,7 @@ func (s *Syncer) Edit(upstream, model string, edit Edit) error {
 // AddManual puts models into a catalogue, all or none. One that comes from a list
 // becomes manual, with what is said here; one that a person has put there before, or
 // that was imported, is ErrExists. Of an entry only the name and what describes the
-// model count; a person who wants it disabled says so with SetDisabled.
+// model count; a person who wants it disabled says so with Edit.
 func (s *Syncer) AddManual(upstream string, entries ...Entry) error {
 	return s.change(upstream, func(c *Catalogue, d *Diff) error {
 		for _, entry := range entries {
@@ -117,7 +108,8 @@ func (s *Syncer) Import(upstream string, models ...string) (Diff, error) {
 
 // Remove takes a model out of a catalogue that a person has put there. It is
 // ErrUnknownModel or ErrNotManual for others. If the service lists it, the next sync
-// brings it back as its own.
+// brings it back as its own; one that is disabled is that at once, for it must not
+// come back enabled.
 func (s *Syncer) Remove(upstream, model string) error {
 	return s.change(upstream, func(c *Catalogue, d *Diff) error {
 		i, ok := c.find(model)
@@ -126,6 +118,11 @@ func (s *Syncer) Remove(upstream, model string) error {
 		}
 		if c.Entries[i].Origin != OriginManual {
 			return fmt.Errorf("%w: %q", ErrNotManual, model)
+		}
+		if e := &c.Entries[i]; e.Disabled && !e.FirstSeen.IsZero() {
+			e.Origin = OriginSync
+			d.Changed = append(d.Changed, model)
+			return nil
 		}
 		c.Entries = slices.Delete(c.Entries, i, i+1)
 		d.Gone = append(d.Gone, model)
@@ -215,7 +212,20 @@ func (e *Entry) check() error {
 	case e.MaxOutput < 0 || e.MaxOutput > maxTokens:
 		return &FieldError{"max_output", tokens}
 	}
+	for i, op := range e.Operations {
+		switch {
+		case !isOperation(op):
+			return &FieldError{"operations", fmt.Sprintf("there is no operation %q", op)}
+		case slices.Contains(e.Operations[:i], op):
+			return &FieldError{"operations", fmt.Sprintf("%s stands twice", op)}
+		}
+	}
 	return nil
+}
+
+// isOperation says that upstreams can be asked for an operation.
+func isOperation(op format.Operation) bool {
+	return slices.ContainsFunc(upstream.KnownFormats(), func(f format.ID) bool { return upstream.Serves(f, op) })
 }
 
 // checkSize refuses to add more entries than a catalogue can have.

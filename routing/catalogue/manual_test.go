@@ -31,8 +31,8 @@ func TestDecisionsOutliveSyncs(t *testing.T) {
 	s, resync := synced(t, "a", "b", "c", "d")
 	operations := []format.Operation{format.OperationEmbed}
 	for name, err := range map[string]error{
-		"disable": s.SetDisabled("one", "a", true),
-		"edit":    s.Edit("one", "b", Edit{DisplayName: new("The B"), ContextWindow: new(5), Operations: &operations}),
+		"disable": s.Edit("one", "a", new(true), Edit{}),
+		"edit":    s.Edit("one", "b", nil, Edit{DisplayName: new("The B"), ContextWindow: new(5), Operations: &operations}),
 		"add":     s.AddManual("one", Entry{Name: "m", MaxOutput: 7}, Entry{Name: "d", DisplayName: "Mine", Disabled: true, Present: true}),
 	} {
 		if err != nil {
@@ -60,7 +60,7 @@ func TestDecisionsOutliveSyncs(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 
-	if err := s.SetDisabled("one", "a", false); err != nil {
+	if err := s.Edit("one", "a", new(false), Edit{}); err != nil {
 		t.Error(err)
 	}
 	if err := s.Remove("one", "m"); err != nil {
@@ -89,12 +89,12 @@ func TestRefusedDecisions(t *testing.T) {
 		is   error
 		want string
 	}{
-		{"disable an unknown one", s.SetDisabled("one", "z", true), ErrUnknownModel, `catalogue of upstream "one": the catalogue has no such model: "z"`},
-		{"disable one of an unknown upstream", s.SetDisabled("none", "a", true), ErrUnknownModel, `catalogue of upstream "none": `},
-		{"edit an unknown one", s.Edit("one", "z", Edit{OwnedBy: new("x")}), ErrUnknownModel, ""},
-		{"edit with a long text", s.Edit("one", "a", Edit{OwnedBy: &long}), nil, "owned_by: must be text of 256 bytes at most"},
-		{"edit with a line break", s.Edit("one", "a", Edit{DisplayName: new("a\nb")}), nil, "display_name: must be text"},
-		{"edit with a negative number", s.Edit("one", "a", Edit{MaxOutput: new(-1)}), nil, "max_output: must be from 0 to"},
+		{"disable an unknown one", s.Edit("one", "z", new(true), Edit{}), ErrUnknownModel, `catalogue of upstream "one": the catalogue has no such model: "z"`},
+		{"disable one of an unknown upstream", s.Edit("none", "a", new(true), Edit{}), ErrUnknownModel, `catalogue of upstream "none": `},
+		{"edit an unknown one", s.Edit("one", "z", nil, Edit{OwnedBy: new("x")}), ErrUnknownModel, ""},
+		{"edit with a long text", s.Edit("one", "a", nil, Edit{OwnedBy: &long}), nil, "owned_by: must be text of 256 bytes at most"},
+		{"edit with a line break", s.Edit("one", "a", nil, Edit{DisplayName: new("a\nb")}), nil, "display_name: must be text"},
+		{"edit with a negative number", s.Edit("one", "a", nil, Edit{MaxOutput: new(-1)}), nil, "max_output: must be from 0 to"},
 		{"add one that is there", s.AddManual("one", Entry{Name: "n"}, Entry{Name: "m"}), ErrExists, `"m"`},
 		{"add one that is imported", s.AddManual("one", Entry{Name: "i"}), ErrExists, `"i"`},
 		{"add one twice", s.AddManual("one", Entry{Name: "n"}, Entry{Name: "n"}), ErrExists, `"n"`},
@@ -123,14 +123,14 @@ func TestRefusedDecisions(t *testing.T) {
 // What was handed out does not change afterwards.
 func TestCataloguesAreImmutable(t *testing.T) {
 	s, resync := synced(t, "a", "b")
-	if err := s.Edit("one", "b", Edit{OwnedBy: new("me"), DisplayName: new("The B"), MaxOutput: new(2)}); err != nil {
+	if err := s.Edit("one", "b", nil, Edit{OwnedBy: new("me"), DisplayName: new("The B"), MaxOutput: new(2)}); err != nil {
 		t.Fatal(err)
 	}
 	before, _ := s.Get("one")
 	was := fmt.Sprintf("%+v", before)
 	for name, err := range map[string]error{
-		"edit":    s.Edit("one", "b", Edit{ContextWindow: new(1)}),
-		"disable": s.SetDisabled("one", "a", true),
+		"edit":    s.Edit("one", "b", nil, Edit{ContextWindow: new(1)}),
+		"disable": s.Edit("one", "a", new(true), Edit{}),
 		"add":     s.AddManual("one", Entry{Name: "aa"}),
 		"remove":  s.Remove("one", "aa"),
 	} {
@@ -165,5 +165,75 @@ func TestChangesAtOnce(t *testing.T) {
 	c, _ := s.Get("one")
 	if len(c.Entries) != 52 || c.Revision != 52 || changes != 51 {
 		t.Errorf("got %d entries, revision %d, %d changes", len(c.Entries), c.Revision, changes)
+	}
+}
+
+// Whoever takes out what was put in beside the service's own list does not enable
+// what somebody had disabled: the list still has it.
+func TestRemovalEnablesNothing(t *testing.T) {
+	s, resync := synced(t, "a", "b", "c")
+	disable(t, s, "a")
+	disable(t, s, "c")
+	if err := s.AddManual("one", Entry{Name: "a", DisplayName: "Mine"}, Entry{Name: "c"}, Entry{Name: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	resync("a", "b") // c is gone for a while
+	disable(t, s, "m")
+	for _, name := range []string{"a", "c", "m"} {
+		if err := s.Remove("one", name); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := entriesOf(s, "one"); !slices.Equal(got, []string{"a disabled", "b", "c gone disabled"}) {
+		t.Errorf("got %q", got)
+	}
+	resync("a", "b", "c")
+	if got := entriesOf(s, "one"); !slices.Equal(got, []string{"a disabled", "b", "c disabled"}) {
+		t.Errorf("after a sync: got %q", got)
+	}
+	if err := s.Remove("one", "a"); !errors.Is(err, ErrNotManual) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A change of what describes a model and of whether it is disabled is one change.
+func TestEditIsAllOrNothing(t *testing.T) {
+	store := new(memory)
+	s := New(store)
+	if err := s.AddManual("one", Entry{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	writes := store.writes
+	if err := s.Edit("one", "a", new(true), Edit{DisplayName: new("The A")}); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := s.Get("one"); store.writes != writes+1 || !c.Entries[0].Disabled || c.Entries[0].DisplayName != "The A" {
+		t.Errorf("got %+v after %d writes", c.Entries, store.writes-writes)
+	}
+	before, _ := s.Get("one")
+	if err := s.Edit("one", "a", new(false), Edit{MaxOutput: new(-1)}); err == nil {
+		t.Error("a negative number is taken")
+	}
+	if after, _ := s.Get("one"); !reflect.DeepEqual(after, before) {
+		t.Errorf("got %+v, want %+v", after, before)
+	}
+}
+
+// Operations that there are not are refused.
+func TestUnknownOperationsAreRefused(t *testing.T) {
+	s, _ := synced(t, "a")
+	for name, operations := range map[string][]format.Operation{
+		"unknown": {"chat", "dance"}, "control characters": {"chat\x1b[31m"}, "twice": {"chat", "chat"}, "of the gateway itself": {format.OperationListModels},
+	} {
+		err := s.Edit("one", "a", nil, Edit{Operations: &operations})
+		if e, ok := errors.AsType[*FieldError](err); !ok || e.Field != "operations" {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if err := s.AddManual("one", Entry{Name: "m", Operations: operations}); err == nil {
+			t.Errorf("%s: can be put in by hand", name)
+		}
+	}
+	if got := entriesOf(s, "one"); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("got %q", got)
 	}
 }

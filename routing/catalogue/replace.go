@@ -21,6 +21,7 @@ func (s *Syncer) Replace() error {
 		}
 		st := s.lock(c.Upstream)
 		st.current.Store(nil)
+		st.unstored = false
 		st.writing.Unlock()
 	}
 	return nil
@@ -32,4 +33,5 @@ func (s *Syncer) put(c Catalogue) {
 	st := s.lock(c.Upstream)
 	defer st.writing.Unlock()
 	st.current.Store(&c)
+	st.unstored, st.rooted = false, true
 }

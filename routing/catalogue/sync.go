@@ -20,6 +20,8 @@ type Result struct {
 
 // flight is one list that is asked for. All who want it at the time share it.
 type flight struct {
+	// number counts the flights in the order in which they began.
+	number uint64
 	cancel context.CancelFunc
 	// done is closed when listing, at and err are set; they do not change any more.
 	done    chan struct{}
@@ -39,10 +41,11 @@ type flight struct {
 
 // Sync asks an upstream for its models and takes the list in, by the rules of
 // Merge. Syncs and previews of an upstream at the same time share one list. An
-// error is a *upstream.ListError, a *DisappearanceError, what the store said, or
-// that of the context, which ends the wait, and the call too if nobody else waits.
+// error is a *upstream.ListError, a *DisappearanceError, what the store said,
+// ErrDeleted, ErrOvertaken, or that of the context, which ends the wait, and the call
+// too if nobody else waits.
 //
-// The first two are noted in the catalogue, which stays as it is otherwise.
+// The first three are noted in the catalogue, which stays as it is otherwise.
 func (s *Syncer) Sync(ctx context.Context, u *upstream.Upstream, force bool) (Result, error) {
 	st, f, err := s.fetch(ctx, u)
 	if err != nil {
@@ -56,6 +59,10 @@ func (s *Syncer) Sync(ctx context.Context, u *upstream.Upstream, force bool) (Re
 	if f.settled && (f.failed == nil || !force || !errors.Is(f.failed, ErrMassDisappearance)) {
 		return f.result, f.failed
 	}
+	if f.number < st.taken {
+		return Result{}, fmt.Errorf("catalogue of upstream %q: %w", u.Name(), ErrOvertaken)
+	}
+	st.taken = f.number
 	result, err := s.settle(st, u, f, force)
 	f.settled, f.result, f.failed = true, result, err
 	s.count(st, u.Identity(), err)
@@ -97,6 +104,9 @@ func (s *Syncer) settle(st *state, u *upstream.Upstream, f *flight, force bool) 
 	}
 	stored, err := s.publish(st, next, diff)
 	if err != nil {
+		// The list may be too large for the store; the old catalogue is not. A store that
+		// does not take that either has nothing to add to what it has said.
+		_ = s.note(st, u, f, err)
 		return Result{}, err
 	}
 	return Result{Catalogue: stored, Diff: diff}, nil
@@ -150,7 +160,8 @@ func (s *Syncer) join(st *state, u *upstream.Upstream) *flight {
 	}
 	// The flight is nobody's own: it goes on as long as anybody waits for it.
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &flight{cancel: cancel, done: make(chan struct{}), waiters: 1}
+	s.flights++
+	f := &flight{number: s.flights, cancel: cancel, done: make(chan struct{}), waiters: 1}
 	st.flights[key] = f
 	go s.fly(ctx, st, u, f)
 	return f

@@ -17,7 +17,9 @@ type Store interface {
 	// are returned with the error that tells of the others.
 	LoadCatalogues() ([]Catalogue, error)
 	// SaveCatalogue writes a catalogue in place of that of the same upstream. When it
-	// returns nil the catalogue outlives the process.
+	// returns nil the catalogue outlives the process. ErrNoStore is no failure: the
+	// catalogue is kept in memory until Load is called again. It is returned as long as
+	// LoadCatalogues has not read what is there, or else that would be lost.
 	SaveCatalogue(Catalogue) error
 	// DeleteCatalogue removes the catalogue of an upstream; that there is none is no
 	// error.
@@ -35,6 +37,11 @@ var (
 	ErrNotManual = errors.New("the model comes from the service; it can only be disabled")
 	// ErrDeleted: the catalogue was deleted while its models were asked for.
 	ErrDeleted = errors.New("the catalogue was deleted in the meantime")
+	// ErrOvertaken: a sync that began later, of what the upstream has become, has
+	// ended already.
+	ErrOvertaken = errors.New("the upstream has changed in the meantime and was synced anew")
+	// ErrNoStore: there is no store for the time being. Stores answer with it.
+	ErrNoStore = errors.New("there is no store for the time being")
 )
 
 // Syncer holds the catalogues of all upstreams, asks the services for their models,
@@ -46,8 +53,9 @@ type Syncer struct {
 	onChange func(upstream string, d Diff)
 	onError  func(upstream string, err error)
 
-	mu     sync.Mutex
-	states map[string]*state
+	mu      sync.Mutex
+	states  map[string]*state
+	flights uint64 // how many there were
 }
 
 // state is what is known of one upstream's catalogue.
@@ -59,6 +67,11 @@ type state struct {
 	// the Syncer's mu.
 	writing sync.Mutex
 	deleted bool // guarded by writing: the state is no longer that of its upstream
+	// unstored says that the store lacks what is current, and rooted that what is
+	// current has come from what is stored. Both are guarded by writing.
+	unstored, rooted bool
+	// taken is the number of the newest flight that was taken in, guarded by writing.
+	taken uint64
 
 	// The rest is guarded by the Syncer's mu.
 
@@ -83,36 +96,6 @@ func (s *Syncer) OnChange(f func(upstream string, d Diff)) { s.onChange = f }
 // OnError has f called when a sync that Run made has failed; other callers get their
 // errors themselves. It is set before first use.
 func (s *Syncer) OnError(f func(upstream string, err error)) { s.onError = f }
-
-// Load takes the catalogues out of the store. Those that are newer in memory stay,
-// so that it may be called again when a store that was not there has come back.
-func (s *Syncer) Load() error {
-	stored, err := s.store.LoadCatalogues()
-	for _, c := range stored {
-		s.restore(c)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the catalogues: %w", err)
-	}
-	return nil
-}
-
-// restore takes in a catalogue that was stored.
-func (s *Syncer) restore(c Catalogue) {
-	c.Entries = cleaned(c.Entries)
-	st := s.lock(c.Upstream)
-	defer st.writing.Unlock()
-	if known := st.current.Load(); known == nil || known.Revision < c.Revision {
-		st.current.Store(&c)
-	}
-}
-
-// cleaned are stored entries in their order, each once.
-func cleaned(stored []Entry) []Entry {
-	entries := slices.Clone(stored)
-	sortEntries(entries)
-	return slices.CompactFunc(entries, func(a, b Entry) bool { return a.Name == b.Name })
-}
 
 // Get returns the catalogue of an upstream; false if there is none.
 func (s *Syncer) Get(upstream string) (Catalogue, bool) {
@@ -198,9 +181,13 @@ func (st *state) catalogue(upstream string) Catalogue {
 // held.
 func (s *Syncer) publish(st *state, next Catalogue, d Diff) (Catalogue, error) {
 	next.Revision++
-	if err := s.store.SaveCatalogue(next); err != nil {
+	err := s.store.SaveCatalogue(next)
+	if err != nil && !errors.Is(err, ErrNoStore) {
 		return Catalogue{}, fmt.Errorf("storing the catalogue of upstream %q: %w", next.Upstream, err)
 	}
+	// What has not met what is stored yet stays unstored even if it was written: Load
+	// may have read that before.
+	st.unstored = err != nil || st.unstored && !st.rooted
 	st.current.Store(&next)
 	if s.onChange != nil && !d.Empty() {
 		s.onChange(next.Upstream, d)

@@ -165,8 +165,11 @@ func (p *Prober) probe(ctx context.Context, model string, t *routing.Trial) Resu
 		r.take(a, a.run(ctx))
 		return r
 	}
-	for range mostRepeats {
-		failed := p.recorded(ctx, t, a)
+	for i := range mostRepeats {
+		failed := p.recorded(ctx, t, a, i > 0)
+		if i > 0 && failed != nil && ctx.Err() != nil {
+			break // it was cut short, and what came before stands
+		}
 		r.take(a, failed)
 		if failed != nil || !t.HalfOpen(time.Now(), r.Credential) {
 			break
@@ -175,8 +178,9 @@ func (p *Prober) probe(ctx context.Context, model string, t *routing.Trial) Resu
 	return r
 }
 
-// recorded makes one call that counts.
-func (p *Prober) recorded(ctx context.Context, t *routing.Trial, a *ask) *failure {
+// recorded makes one call that counts. A repeat that the end of the probe cuts short
+// does not: it had no more than what the calls before have left of the time.
+func (p *Prober) recorded(ctx context.Context, t *routing.Trial, a *ask, repeat bool) *failure {
 	record := t.Record(time.Now(), a.credential, p.timeout())
 	f := a.run(ctx)
 	now := time.Now()
@@ -187,7 +191,7 @@ func (p *Prober) recorded(ctx context.Context, t *routing.Trial, a *ask) *failur
 			latency = a.firstToken
 		}
 		record.Done(now, routing.Outcome{Class: routing.ClassOK, Status: a.status, Latency: latency, Stream: a.streamed})
-	case f.own:
+	case f.own, repeat && ctx.Err() != nil:
 		record.Cancel(now)
 	default:
 		record.Done(now, routing.Outcome{

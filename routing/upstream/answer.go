@@ -54,8 +54,8 @@ func IsEventStream(r *http.Response, body io.Reader) (bool, io.Reader, error) {
 	return false, peek, nil
 }
 
-// NotHTTP says that what came back is not HTTP, or has a header without an end:
-// err is the error of Do. net/http has no types for these errors. An alert of TLS,
+// NotHTTP says that what came back is not HTTP, is to be no longer, or has a header
+// without an end: err is the error of Do. net/http has no types for these errors. An alert of TLS,
 // of a server that expects a handshake, is no answer.
 func NotHTTP(err error) bool {
 	const alert = `"\x15\x03`
@@ -63,7 +63,7 @@ func NotHTTP(err error) bool {
 	if strings.Contains(text, alert) {
 		return false
 	}
-	return strings.Contains(text, "malformed HTTP") || strings.Contains(text, "malformed MIME header") ||
+	return errors.Is(err, errSwitched) || strings.Contains(text, "malformed HTTP") || strings.Contains(text, "malformed MIME header") ||
 		strings.Contains(text, "server response headers exceeded") || strings.Contains(text, "too many 1xx informational responses")
 }
 

@@ -61,7 +61,20 @@ func (u *Upstream) Do(ctx context.Context, call *Call) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return u.transport.RoundTrip(r)
+	return u.roundTrip(r)
+}
+
+// errSwitched says that a service switches to another protocol, for which nobody asks.
+var errSwitched = errors.New("status 101: the service switches to another protocol")
+
+// roundTrip sends a request. After a switch to another protocol the connection would be
+// the caller's: a read from it ends neither with the context nor ever, maybe.
+func (u *Upstream) roundTrip(r *http.Request) (*http.Response, error) {
+	response, err := u.transport.RoundTrip(r)
+	if err == nil && response.StatusCode == http.StatusSwitchingProtocols {
+		return nil, errors.Join(errSwitched, response.Body.Close())
+	}
+	return response, err
 }
 
 // request builds the request by hand: no URL is parsed and no header value

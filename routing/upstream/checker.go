@@ -40,7 +40,7 @@ func (u *Upstream) Checker() (*Checker, bool) {
 // the context cuts off is not counted.
 func (c *Checker) Run(ctx context.Context) {
 	interval := c.u.health.interval
-	timer := time.NewTimer(rand.N(interval / 10))
+	timer := time.NewTimer(rand.N(min(interval/10, firstCheck)))
 	defer timer.Stop()
 	for {
 		select {
@@ -52,6 +52,10 @@ func (c *Checker) Run(ctx context.Context) {
 		timer.Reset(interval*9/10 + rand.N(interval/5))
 	}
 }
+
+// firstCheck is within what time the first check is made, however long the interval
+// is: until then an upstream that is down counts as healthy.
+const firstCheck = 5 * time.Second
 
 // errNoVerdict is the end of a check that tells nothing of the upstream's health.
 var errNoVerdict = errors.New("throttled")
@@ -153,7 +157,7 @@ func (u *Upstream) get(ctx context.Context, at *url.URL, header http.Header, cre
 	if err := u.authorise(ctx, r, &Call{Credential: credential}); err != nil {
 		return nil, err
 	}
-	return u.transport.RoundTrip(r)
+	return u.roundTrip(r)
 }
 
 // describedError is how long the text of an error is at most, in bytes.

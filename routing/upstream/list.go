@@ -92,12 +92,17 @@ func (u *Upstream) follow(ctx context.Context, l *modelList) (Listing, *ListErro
 	token := ""
 	for range listPages {
 		doc, status, failed := u.page(ctx, l, token)
-		if failed != nil {
-			return Listing{}, failed
+		next := ""
+		if failed == nil {
+			var err error
+			if next, err = c.add(doc, l.style); err != nil {
+				failed = u.refused(l, status, err)
+			}
 		}
-		next, err := c.add(doc, l.style)
-		if err != nil {
-			return Listing{}, u.refused(l, status, err)
+		if failed != nil {
+			// Of a list that has begun no other one can be the rest.
+			failed.elsewhere = failed.elsewhere && token == ""
+			return Listing{}, failed
 		}
 		if next == "" {
 			return c.listing, nil

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,6 +53,7 @@ var (
 	errNotJSON = errors.New("the answer is not JSON")
 	errNoList  = errors.New("the answer holds no list of models")
 	errNoNext  = errors.New("the list goes on, but does not say where")
+	errBeside  = errors.New("the answer tells of an error")
 )
 
 // add takes in a page and returns the token that leads to the next; "" if it is
@@ -67,6 +69,9 @@ func (c *collector) add(doc []byte, style listStyle) (next string, err error) {
 	list, err := listIn(root, style)
 	if err != nil {
 		return "", err
+	}
+	if complains(root, list) {
+		return "", errBeside
 	}
 	if c.entries += list.Len(); c.entries > listEntries {
 		return "", fmt.Errorf("%w: more than %d entries", errTooLarge, listEntries)
@@ -116,6 +121,15 @@ func listIn(root tape.Value, style listStyle) (tape.Value, error) {
 	return tape.Value{}, errNoList
 }
 
+// complains says that a document with a list tells of an error beside it. Some
+// services do so with status 200, and give a list that is empty or lacks a part.
+func complains(root, list tape.Value) bool {
+	told := root.Get("error")
+	return told.Bool() || told.Len() > 0 || told.Text() != "" ||
+		root.Get("success").Kind() == tape.False ||
+		list.Kind() == tape.Null && root.Get("message").Text() != ""
+}
+
 // nextToken reads what leads to the next page; "" behind the last. The last name of
 // the page leads on where the page does not say so itself.
 func nextToken(root tape.Value, style listStyle, last string) (string, error) {
@@ -124,20 +138,28 @@ func nextToken(root tape.Value, style listStyle, last string) (string, error) {
 	case geminiStyle:
 		token = root.Get("nextPageToken").Text()
 	case openAIStyle, anthropicStyle:
-		if !root.Get("has_more").Bool() {
-			return "", nil
+		if root.Get("has_more").Bool() {
+			token = cmp.Or(root.Get("last_id").Text(), last)
 		}
-		if token = root.Get("last_id").Text(); token == "" {
-			token = last
-		}
-		if token == "" {
-			return "", errNoNext
-		}
+	}
+	if token == "" && goesOn(root) {
+		return "", errNoNext
 	}
 	if len(token) > listToken {
 		return "", fmt.Errorf("%w: the way to the next page is longer than %d bytes", errTooLarge, listToken)
 	}
 	return token, nil
+}
+
+// goesOn says that a list which has no further page in its own style has one in
+// another: part of it must not pass for the whole.
+func goesOn(root tape.Value) bool {
+	for _, key := range []string{"nextPageToken", "next_page_token", "next_cursor", "next"} {
+		if root.Get(key).Text() != "" {
+			return true
+		}
+	}
+	return root.Get("has_more").Bool()
 }
 
 // addModel takes in an entry and returns its name; "" if it was left out.
