@@ -163,7 +163,7 @@ func (a *App) Start() error {
 		a.tellMissing(u)
 	}
 	a.tellManaged(view)
-	a.background.start(a.ctx, a.shared.catalogues)
+	a.background.start(a.ctx, a.shared.catalogues, a.logger)
 	a.background.follow(view.Snapshot)
 	a.logger.Info("gateway ready", zap.Int("upstreams", len(view.Snapshot.Upstreams())), zap.Int("models", len(view.Snapshot.Entries())))
 	return nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -305,6 +306,14 @@ func TestRoutingHealth(t *testing.T) {
 	eventually(t, "that the upstream is out of use", unhealthy)
 	sick.Store(false)
 	eventually(t, "that it is back", func() bool { return !unhealthy() })
+	for _, line := range []string{
+		`"msg":"health changed","upstream":"first","healthy":false,"reason":"status 503"`,
+		`"msg":"health changed","upstream":"first","healthy":true`,
+	} {
+		if log := o.log.String(); !strings.Contains(log, line) {
+			t.Errorf("the log does not tell %s:\n%s", line, log)
+		}
+	}
 }
 
 // TestRoutingRepeatsAreFresh shows that every attempt of a request sends the client's
