@@ -68,7 +68,7 @@ func (d *definitionStore) Commit(writes []registry.Write) (uint64, error) {
 	if errors.Is(err, storage.ErrTooLarge) && len(writes) > 1 {
 		return 0, &registry.Error{
 			Code:    registry.CodeInvalid,
-			Message: fmt.Sprintf("these %d definitions are more than the store takes at once, which is about 1 MB; nothing was changed: make the change in parts", len(writes)),
+			Message: fmt.Sprintf("these %d definitions are more than the store takes at once, which is 64 MiB; nothing was changed: make the change in parts", len(writes)),
 		}
 	}
 	if err != nil {

@@ -1,14 +1,11 @@
 package aigateway
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-ai-gateway/caddy-ai-gateway/routing/registry"
 )
@@ -16,33 +13,22 @@ import (
 // TestChangeBeyondTheStoresLimit: a change that is more than one commit takes is
 // refused whole, and says what to do.
 func TestChangeBeyondTheStoresLimit(t *testing.T) {
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
-	t.Cleanup(cancel)
-	a := &App{DataDir: t.TempDir()}
-	if err := a.Provision(ctx); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := a.Cleanup(); err != nil {
-			t.Error(err)
-		}
-	})
-	var ops []registry.Op
-	for i := range 2000 {
-		ops = append(ops, registry.Op{
-			ID: registry.ID{Kind: registry.Models, Name: fmt.Sprint("m", i)}, Verb: registry.Create,
-			Spec: json.RawMessage(`{"description":"` + strings.Repeat("x", 1000) + `"}`),
+	var writes []registry.Write
+	for i := range 10 {
+		writes = append(writes, registry.Write{
+			ID:     registry.ID{Kind: registry.Models, Name: fmt.Sprint("m", i)},
+			Record: &registry.Record{Spec: json.RawMessage(`"` + strings.Repeat("x", 7<<20) + `"`)},
 		})
 	}
-	_, err := a.Change(ops, registry.ChangeOptions{Actor: "tester"})
+	definitions := newDefinitionStore(openStore(t, t.TempDir()))
+	_, err := definitions.Commit(writes)
 	if e, ok := errors.AsType[*registry.Error](err); !ok || e.Code != registry.CodeInvalid || !strings.Contains(e.Message, "in parts") {
 		t.Errorf("error %v", err)
 	}
-	v, err := a.View()
-	if err != nil || len(v.List(registry.Models)) != 0 {
-		t.Errorf("%d models are there, %v", len(v.List(registry.Models)), err)
+	if all, err := definitions.Load(); err != nil || len(all) != 0 {
+		t.Errorf("%d models are there, %v", len(all), err)
 	}
-	if _, err := a.Change(ops[:500], registry.ChangeOptions{Actor: "tester"}); err != nil {
+	if _, err := definitions.Commit(writes[:2]); err != nil {
 		t.Error(err)
 	}
 }

@@ -69,6 +69,9 @@ func (s *Store) Backup() (Backup, error) {
 	if err := s.checkRoom(); err != nil {
 		return Backup{}, err
 	}
+	if err := s.finishLeft(e); err != nil {
+		return Backup{}, fmt.Errorf("making a backup: %w", err)
+	}
 	e.maintenance.Lock()
 	defer e.maintenance.Unlock()
 	b, err := s.makeBackup(e)
@@ -85,6 +88,9 @@ func (s *Store) Backup() (Backup, error) {
 func (s *Store) makeBackup(e *engine) (b Backup, err error) {
 	if err := os.MkdirAll(s.BackupDir(), 0o700); err != nil {
 		return b, err
+	}
+	if e.unfinished() {
+		return b, errUnfinished
 	}
 	keys, err := readKeys(e.dir)
 	if err != nil {
@@ -120,7 +126,9 @@ func (s *Store) writeBackup(e *engine, path string, b Backup) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := &boundedWriter{to: bufio.NewWriterSize(f, 64<<10), room: s.backupRoom()}
-	if _, err := e.db.Backup(w, 0); err != nil {
+	stream := e.db.NewStream()
+	stream.NumGo = 1 // Several would each begin at a moment of their own.
+	if _, err := stream.Backup(w, 0); err != nil {
 		// The database may only say that it was cancelled; why, the writer knows.
 		return cmp.Or(w.err, err)
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/dgraph-io/badger/v4"
 )
 
 // clock is a clock that tests set.
@@ -332,4 +335,84 @@ func FuzzBackup(f *testing.F) {
 			t.Errorf("a backup of %d bytes says %d", len(data), b.Bytes)
 		}
 	})
+}
+
+// TestBackupIsOfOneMoment makes backups beside commits that write to both ends of the
+// database: none has one end of a commit only.
+func TestBackupIsOfOneMoment(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	var b Batch
+	for i := range 500 { // a table whose parts could be read each on its own
+		NewTable[note](s, "m").PutIn(&b, strconv.Itoa(i), note{Text: strings.Repeat("x", 100)}, Any)
+	}
+	if _, err := s.Commit(&b); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	s = openAny(t, Options{Dir: dir}, system{keepEvery: time.Hour})
+	first, last := NewTable[note](s, "a"), NewTable[note](s, "z")
+	path := filepath.Join(dir, "backup")
+	for range 15 {
+		begun, stop := make(chan struct{}), make(chan struct{})
+		var writer sync.WaitGroup
+		writer.Go(func() {
+			for n := 0; ; n++ {
+				var b Batch
+				first.PutIn(&b, "k", note{N: n}, Any)
+				last.PutIn(&b, "k", note{N: n}, Any)
+				if _, err := s.Commit(&b); err != nil {
+					t.Error(err)
+				}
+				if n == 0 {
+					close(begun)
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+		<-begun
+		err := s.writeBackup(s.engine, path, Backup{})
+		close(stop)
+		writer.Wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, other := revisionIn(t, path, "a\x00k"), revisionIn(t, path, "z\x00k")
+		if one != other {
+			t.Errorf("a backup has revision %d at one end and %d at the other", one, other)
+		}
+	}
+}
+
+// revisionIn is that of a record in a backup.
+func revisionIn(t *testing.T, path, key string) Revision {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, stream, err := readBackup(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := badger.Open(badger.DefaultOptions("").WithInMemory(true).WithMemTableSize(memTableSize).WithLogger(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Load(io.NewSectionReader(f, 0, stream), pendingLoads); err != nil {
+		t.Fatal(err)
+	}
+	txn := db.NewTransaction(false)
+	defer txn.Discard()
+	rev, err := currentRevision(txn, []byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rev
 }

@@ -26,9 +26,9 @@ const (
 	maxKey = 4096
 	// maxValue is the longest value in bytes of JSON.
 	maxValue = 8 << 20
-	// maxBatch is the largest sum of the values of a batch in bytes: with it, a
-	// file of values stays within the room that it was given.
-	maxBatch = 15 << 20
+	// maxBatch is the largest sum of the keys and values of a batch in bytes: as
+	// much memory as it takes until it is in the database.
+	maxBatch = 64 << 20
 )
 
 // Batch gathers writes to any tables of a store, which Commit then does
@@ -36,7 +36,7 @@ const (
 // goroutine.
 type Batch struct {
 	writes []write
-	bytes  int   // of all values
+	bytes  int   // of all keys and values
 	err    error // the first write that cannot be done
 }
 
@@ -50,7 +50,7 @@ type write struct {
 
 // add appends a write, or remembers why it cannot be done.
 func (b *Batch) add(w write, err error) {
-	b.bytes += len(w.value)
+	b.bytes += len(w.key) + len(w.value)
 	if err == nil && b.bytes > maxBatch {
 		err = fmt.Errorf("a batch of %d bytes: %w: at most %d", b.bytes, ErrTooLarge, maxBatch)
 	}
@@ -62,25 +62,11 @@ func (b *Batch) add(w write, err error) {
 	}
 }
 
-// systemKey makes the keys of the store's own records. They begin with a byte
-// that no table's name begins with.
-func systemKey(name string) []byte { return []byte("\x00" + name) }
-
-// sequenceKey holds the revision of the newest commit and a sequence, and is
-// written with every commit.
-var sequenceKey = systemKey("sequence")
-
-// sequence is what is known about the store after a commit. With the head it
-// tells whether all is there that was acknowledged.
-type sequence struct {
-	// Records is the number of records in all tables.
-	Records int64 `json:"records"`
-}
-
 // Commit does all writes of a batch, synced to the disk, or none. It returns
-// the revision that the written records now have. It fails with a
-// ConflictError, with ErrNotFound where a record to delete is missing, with
-// ErrTooLarge, and with what keeps the store from writing.
+// the revision that the written records now have. Readers see all of them or
+// none. It fails with a ConflictError, with ErrNotFound where a record to delete
+// is missing, with ErrTooLarge if they have more than 64 MiB, and with what keeps
+// the store from writing.
 func (s *Store) Commit(b *Batch) (Revision, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -100,7 +86,10 @@ func (s *Store) Commit(b *Batch) (Revision, error) {
 			return 0, err
 		}
 	}
-	rev, err := e.commit(b, s.sys.committing)
+	if err := s.finishHeld(e); err != nil {
+		return 0, err
+	}
+	rev, err := s.commit(e, b)
 	if err := e.settle(); err != nil {
 		s.log.Warn("the store has no room for the next write", zap.Error(err))
 	}
@@ -114,6 +103,14 @@ func (s *Store) Commit(b *Batch) (Revision, error) {
 	return rev, nil
 }
 
+// commit does a batch in one transaction or, if it is too large, in several.
+func (s *Store) commit(e *engine, b *Batch) (Revision, error) {
+	if fitting(b.writes, s.sys.part) < len(b.writes) {
+		return s.commitLarge(e, b)
+	}
+	return e.commit(b, s.sys.committing)
+}
+
 // commit does the writes in one transaction. The caller holds writing.
 func (e *engine) commit(b *Batch, before func()) (rev Revision, err error) {
 	defer panicked(&err)
@@ -121,14 +118,14 @@ func (e *engine) commit(b *Batch, before func()) (rev Revision, err error) {
 	defer txn.Discard()
 	rev = Revision(e.last.Load() + 1)
 	records := e.records.Load()
-	for _, w := range b.writes {
-		added, err := w.apply(txn, rev)
+	for i := range b.writes {
+		added, err := b.writes[i].apply(txn, rev)
 		if err != nil {
 			return 0, err
 		}
 		records += added
 	}
-	if err := setSequence(txn, rev, sequence{Records: records}); err != nil {
+	if err := setSequence(txn, recordVersion, rev, sequence{Records: records}); err != nil {
 		return 0, err
 	}
 	before()
@@ -142,32 +139,37 @@ func (e *engine) commit(b *Batch, before func()) (rev Revision, err error) {
 	return rev, nil
 }
 
-// setSequence writes the store's own record into a transaction.
-func setSequence(txn *badger.Txn, rev Revision, s sequence) error {
-	v, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("writing the sequence: %w", err)
-	}
-	if err := txn.Set(sequenceKey, encodeRecord(sequenceKey, rev, v)); err != nil {
-		return writeError("the sequence", err)
-	}
-	return nil
-}
-
 // apply checks the write's condition and puts it into the transaction. It
 // returns by how much the number of records changes.
 func (w *write) apply(txn *badger.Txn, rev Revision) (added int64, err error) {
 	current, err := currentRevision(txn, w.key)
+	if err := w.check(current, err); err != nil {
+		return 0, err
+	}
+	return w.put(txn, rev, current)
+}
+
+// check checks the write's condition against the record's revision, or against why
+// that cannot be read.
+func (w *write) check(current Revision, err error) error {
+	switch {
 	// A damaged record has no revision; it can be replaced and deleted without
 	// a condition, or nobody could ever get rid of it.
-	if err != nil && (!errors.Is(err, ErrDamaged) || w.when != Any) {
-		return 0, fmt.Errorf("record %q: %w", w.name, err)
-	}
-	switch {
+	case err != nil && (!errors.Is(err, ErrDamaged) || w.when != Any):
+		return fmt.Errorf("record %q: %w", w.name, err)
 	case w.when != Any && w.when != current:
-		return 0, &ConflictError{Key: w.name, Current: current}
+		return &ConflictError{Key: w.name, Current: current}
 	case w.value == nil && current == Absent:
-		return 0, fmt.Errorf("record %q: %w", w.name, ErrNotFound)
+		return fmt.Errorf("record %q: %w", w.name, ErrNotFound)
+	}
+	return nil
+}
+
+// put puts the write into the transaction. What is to be deleted may be gone.
+func (w *write) put(txn *badger.Txn, rev, current Revision) (added int64, err error) {
+	switch {
+	case w.value == nil && current == Absent:
+		return 0, nil
 	case w.value == nil:
 		added, err = -1, txn.Delete(w.key)
 	case current == Absent:
@@ -195,27 +197,6 @@ func currentRevision(txn *badger.Txn, key []byte) (rev Revision, err error) {
 		return err
 	})
 	return rev, readError(err)
-}
-
-// readNewest sets the revision of the newest commit and the number of records
-// after it to what the database says.
-func (e *engine) readNewest() error {
-	txn := e.db.NewTransaction(false)
-	defer txn.Discard()
-	item, err := txn.Get(sequenceKey)
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the sequence: %w", readError(err))
-	}
-	s, rev, err := decodeItem[sequence](sequenceKey, item)
-	if err != nil {
-		return fmt.Errorf("reading the sequence: %w", err)
-	}
-	e.last.Store(uint64(rev))
-	e.records.Store(s.Records)
-	return nil
 }
 
 // readError makes an error of the database's while reading a value, which can

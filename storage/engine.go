@@ -40,8 +40,14 @@ type engine struct {
 	// settling is guarded by writing.
 	settling settling
 
-	// maintenance is held by a backup, by a merging of tables, and by the value
-	// log's collection.
+	// viewing is held while a view is made, and while pending is set: then writing
+	// and maintenance are held too.
+	viewing sync.RWMutex
+	pending *pending // nil: the database has all
+
+	// maintenance is held by a backup, by a merging of tables, by the value log's
+	// collection, and while a batch is done in parts. It comes after writing; who
+	// holds it may only try to take that.
 	maintenance sync.Mutex
 
 	closing  chan struct{} // closed when close begins
@@ -62,6 +68,7 @@ func badgerOptions(dir string, schema uint16, log *zap.Logger) badger.Options {
 		WithNumLevelZeroTablesStall(manyTables).
 		WithBypassLockGuard(ownLock).
 		WithValueLogFileSize(valueLogFileSize).
+		WithValueThreshold(valueThreshold).
 		WithBlockCacheSize(0).
 		WithCompression(badgeroptions.None).
 		WithChecksumVerificationMode(badgeroptions.OnBlockRead).
@@ -88,7 +95,7 @@ func openEngine(dir string, schema uint16, log *zap.Logger) (e *engine, err erro
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	e = &engine{db: db, dir: dir, closing: make(chan struct{}), verified: make(chan struct{})}
-	if err = e.readNewest(); err != nil {
+	if err = e.takeUp(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	if e.head, err = openHead(filepath.Join(dir, headName)); err != nil {

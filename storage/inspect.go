@@ -74,7 +74,7 @@ const thoroughBytes = 64 << 20
 // beside it.
 func isOurs(name string) bool {
 	switch name {
-	case badger.ManifestFilename, badger.KeyRegistryFileName, "DISCARD", "LOCK", headName, cleanName, keysName:
+	case badger.ManifestFilename, badger.KeyRegistryFileName, "DISCARD", "LOCK", headName, cleanName, keysName, journalName:
 		return true
 	}
 	switch filepath.Ext(name) {

@@ -56,8 +56,8 @@ func (s *Store) keep(ctx context.Context) {
 	}
 }
 
-// tick does what is due at a time: look at the free space, make a backup,
-// merge tables, collect the value log.
+// tick does what is due at a time: look at the free space, finish a batch, make a
+// backup, merge tables, collect the value log.
 func (s *Store) tick(now time.Time) {
 	e, err := s.use()
 	if err != nil {
@@ -68,6 +68,7 @@ func (s *Store) tick(now time.Time) {
 	if s.checkRoom() != nil {
 		return // Status tells.
 	}
+	s.finishSoon(e)
 	if s.backupDue(now, Revision(e.last.Load())) {
 		s.backUp(now)
 	}
@@ -108,6 +109,17 @@ func (s *Store) backUp(now time.Time) {
 	s.keeping.backedUp = b.Revision
 	if !s.keeping.lastChange.After(now) {
 		s.keeping.firstChange, s.keeping.lastChange = time.Time{}, time.Time{}
+	}
+}
+
+// finishSoon finishes a batch that a commit has left, unless a commit is under way.
+func (s *Store) finishSoon(e *engine) {
+	if !e.writing.TryLock() {
+		return
+	}
+	defer e.writing.Unlock()
+	if err := s.finishHeld(e); err != nil {
+		s.log.Warn("a large batch is in force but not yet all in the database", zap.Error(err))
 	}
 }
 

@@ -34,12 +34,16 @@ func (s *Store) open(ctx context.Context, wait bool) error {
 	return nil
 }
 
-// attach puts an opened database into use and begins to verify it.
+// attach puts an opened database into use and begins to verify it. A batch that is
+// in force is finished before, or read from memory until it can be.
 func (s *Store) attach(e *engine) {
 	s.checkHead(e)
 	e.writing.Lock()
 	if err := e.settle(); err != nil {
 		s.log.Warn("the store has no room for the next write", zap.Error(err))
+	}
+	if err := s.finishHeld(e); err != nil {
+		s.log.Warn("a large batch is in force but not yet all in the database", zap.Error(err))
 	}
 	e.writing.Unlock()
 	e.users.Add(1)

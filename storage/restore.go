@@ -166,10 +166,14 @@ func (e *engine) fill(stream io.Reader) (err error) {
 	if err := e.db.Load(bufio.NewReader(stream), pendingLoads); err != nil {
 		return err
 	}
-	if err := e.readNewest(); err != nil {
+	newest, marked, err := e.readNewest()
+	switch {
+	case err != nil:
 		return err
+	case marked:
+		return fmt.Errorf("%w: %w", ErrDamaged, errUnfinished)
 	}
-	e.last.Add(revisionGap)
+	e.last.Store(uint64(newest) + revisionGap)
 	rev, err := e.commit(new(Batch), func() {})
 	if err != nil {
 		return err

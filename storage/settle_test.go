@@ -115,8 +115,8 @@ func TestBatchBeyondTheLimit(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	notes := NewTable[note](s, "notes")
 	var b Batch
-	for n := range 3 {
-		notes.PutIn(&b, strconv.Itoa(n), note{Text: strings.Repeat("x", 6<<20)}, Any)
+	for n := range 1 + maxBatch>>22 {
+		notes.PutIn(&b, strconv.Itoa(n), note{Text: strings.Repeat("x", 4<<20)}, Any)
 	}
 	_, err := s.Commit(&b)
 	wantError(t, err, ErrTooLarge)

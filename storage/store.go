@@ -91,7 +91,8 @@ type Store struct {
 type system struct {
 	free       func(dir string) (int64, error)
 	fileLimit  func() int64
-	committing func() // called before each commit
+	committing func() // called before each transaction
+	part       int    // what one transaction takes, in bytes
 	closeLimit time.Duration
 	keepEvery  time.Duration
 	schema     uint16
@@ -179,6 +180,9 @@ func (s system) withDefaults() system {
 	}
 	if s.committing == nil {
 		s.committing = func() {}
+	}
+	if s.part == 0 {
+		s.part = partBytes
 	}
 	if s.closeLimit == 0 {
 		s.closeLimit = closeLimit

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -60,17 +59,12 @@ func (t *Table[T]) Get(key string) (value T, rev Revision, err error) {
 	}
 	defer e.leave()
 	defer panicked(&err)
-	err = e.db.View(func(txn *badger.Txn) error {
-		item, err := txn.Get(k)
-		if errors.Is(err, badger.ErrKeyNotFound) {
-			return ErrNotFound
-		}
-		if err != nil {
-			return readError(err)
-		}
-		value, rev, err = decodeItem[T](k, item)
-		return err
-	})
+	v := e.view()
+	defer v.close()
+	found, err := v.get(k)
+	if err == nil {
+		value, rev, err = decodeEntry[T](found)
+	}
 	if err != nil {
 		return value, 0, fmt.Errorf("record %q: %w", key, err)
 	}
@@ -128,15 +122,17 @@ func (t *Table[T]) All() iter.Seq2[Row[T], error] {
 			return
 		}
 		defer e.leave()
-		it := e.rows(t.prefix)
+		v := e.view()
+		defer v.close()
+		it := v.entries(t.prefix)
 		defer it.close()
 		for {
-			item, more, err := it.next()
+			found, more, err := it.next()
 			if err != nil {
 				yield(Row[T]{}, err)
 				return
 			}
-			if !more || !yield(rowOf[T](t.prefix, item)) {
+			if !more || !yield(rowOf[T](t.prefix, found)) {
 				return
 			}
 		}
@@ -144,11 +140,10 @@ func (t *Table[T]) All() iter.Seq2[Row[T], error] {
 }
 
 // rowOf reads the row that an iterator stands at.
-func rowOf[T any](prefix []byte, item *badger.Item) (Row[T], error) {
-	k := item.KeyCopy(nil)
-	row := Row[T]{Key: string(k[len(prefix):])}
+func rowOf[T any](prefix []byte, found entry) (Row[T], error) {
+	row := Row[T]{Key: string(found.key[len(prefix):])}
 	var err error
-	row.Value, row.Revision, err = decodeItem[T](k, item)
+	row.Value, row.Revision, err = decodeEntry[T](found)
 	if err != nil {
 		return row, fmt.Errorf("record %q: %w", row.Key, err)
 	}
@@ -184,19 +179,17 @@ func (t *Table[T]) key(key string) ([]byte, error) {
 	return append(t.prefix[:len(t.prefix):len(t.prefix)], key...), nil
 }
 
-// rows iterates over the records below a prefix in a snapshot.
+// rows iterates over what the database holds below a prefix in a snapshot.
 type rows struct {
-	txn   *badger.Txn
 	it    *badger.Iterator
 	begun bool
 }
 
-func (e *engine) rows(prefix []byte) *rows {
-	txn := e.db.NewTransaction(false)
+func rowsOf(txn *badger.Txn, prefix []byte) *rows {
 	opt := badger.DefaultIteratorOptions
 	opt.Prefix = prefix
 	opt.PrefetchValues = false // prefetching reads in goroutines where a panic could not be caught
-	return &rows{txn: txn, it: txn.NewIterator(opt)}
+	return &rows{it: txn.NewIterator(opt)}
 }
 
 // next moves to the next record, if there is one.
@@ -212,9 +205,4 @@ func (r *rows) next() (item *badger.Item, more bool, err error) {
 		return nil, false, nil
 	}
 	return r.it.Item(), true, nil
-}
-
-func (r *rows) close() {
-	r.it.Close()
-	r.txn.Discard()
 }
