@@ -40,7 +40,7 @@ type ListedModel struct {
 // The bounds of a list. One that goes beyond them is an error, for half a list
 // would say that the other half is gone.
 const (
-	listTime    = 30 * time.Second
+	listTime    = 15 * time.Second
 	listBody    = 32 << 20 // bytes of one answer, unpacked
 	listPages   = 100
 	listEntries = 100_000
@@ -53,7 +53,7 @@ const (
 // service has no such list, then the one that OpenAI has, and of a local server
 // the one that Ollama has.
 //
-// It takes 30s at most, follows the pages of the list, and returns all of it or
+// It takes 15s at most, follows the pages of the list, and returns all of it or
 // an error: a *ListError, unless the context was cancelled. A disabled upstream
 // is asked, too; one that is not configured is not. It is safe for concurrent use.
 func (u *Upstream) ListModels(ctx context.Context) (Listing, error) {
