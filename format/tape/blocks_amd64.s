@@ -2,71 +2,68 @@
 
 #include "textflag.h"
 
+// FILL fills X with a byte that is repeated eight times in $bytes.
+#define FILL(bytes, X) \
+	MOVQ       $bytes, DX; \
+	MOVQ       DX, X;      \
+	PUNPCKLQDQ X, X
+
+// ADDEQUAL adds to the marks in M where a half H of the block equals C.
+#define ADDEQUAL(C, H, M) \
+	MOVO    C, X6; \
+	PCMPEQB H, X6; \
+	POR     X6, M
+
+// MASK makes of the marks in both halves a mask with a bit for each byte, that of the
+// first byte being the lowest.
+#define MASK(FIRST, SECOND, R) \
+	PMOVMSKB FIRST, R;   \
+	PMOVMSKB SECOND, BX; \
+	SHLQ     $16, BX;    \
+	ORQ      BX, R
+
 // func skipString(s []byte) (n int, backslashes uint64)
 //
-// 32 bytes at a time. Masks have a bit for each byte, the first byte's is the lowest.
 // Only SSE2 is used, which every amd64 has.
 TEXT ·skipString(SB), NOSPLIT, $0-40
 	MOVQ s_base+0(FP), SI
 	MOVQ s_len+8(FP), AX
-	XORQ R8, R8 // 1 if the first byte of the block is escaped
-	XORQ R9, R9 // backslashes of any block
+	XORQ R8, R8           // 1 if the first byte of the block is escaped
+	XORQ R9, R9           // backslashes of any block
 
-	MOVQ       $0x2222222222222222, DX // quote
-	MOVQ       DX, X8
-	PUNPCKLQDQ X8, X8
-	MOVQ       $0x5c5c5c5c5c5c5c5c, DX // backslash
-	MOVQ       DX, X9
-	PUNPCKLQDQ X9, X9
-	MOVQ       $0x2020202020202020, DX // the first byte that is no control character
-	MOVQ       DX, X10
-	PUNPCKLQDQ X10, X10
-	MOVQ       $0x6e6e6e6e6e6e6e6e, DX // n
-	MOVQ       DX, X11
-	PUNPCKLQDQ X11, X11
-	MOVQ       $0x7474747474747474, DX // t
-	MOVQ       DX, X12
-	PUNPCKLQDQ X12, X12
-	MOVQ       $0x7272727272727272, DX // r
-	MOVQ       DX, X13
-	PUNPCKLQDQ X13, X13
+	FILL(0x2222222222222222, X8)  // quote
+	FILL(0x5c5c5c5c5c5c5c5c, X9)  // backslash
+	FILL(0x2020202020202020, X10) // the first that is no control character
+	FILL(0x6e6e6e6e6e6e6e6e, X11) // n
+	FILL(0x7474747474747474, X12) // t
+	FILL(0x7272727272727272, X13) // r
 
 block:
-	SUBQ $32, AX
-	JLT  done
-
+	SUBQ  $32, AX
+	JLT   done
 	MOVOU (SI), X0
 	MOVOU 16(SI), X1
 
-	// R10: quotes
-	MOVO     X0, X2
-	PCMPEQB  X8, X2
-	PMOVMSKB X2, R10
-	MOVO     X1, X3
-	PCMPEQB  X8, X3
-	PMOVMSKB X3, BX
-	SHLQ     $16, BX
-	ORQ      BX, R10
+	// R10, and marks in X2 and X3: quotes
+	MOVO    X0, X2
+	PCMPEQB X8, X2
+	MOVO    X1, X3
+	PCMPEQB X8, X3
+	MASK(X2, X3, R10)
 
-	// R11: backslashes
-	MOVO     X0, X4
-	PCMPEQB  X9, X4
-	PMOVMSKB X4, R11
-	MOVO     X1, X5
-	PCMPEQB  X9, X5
-	PMOVMSKB X5, BX
-	SHLQ     $16, BX
-	ORQ      BX, R11
+	// R11, and marks in X4 and X5: backslashes
+	MOVO    X0, X4
+	PCMPEQB X9, X4
+	MOVO    X1, X5
+	PCMPEQB X9, X5
+	MASK(X4, X5, R11)
 
-	// R12: control characters and what is not ASCII, which is negative
-	MOVO     X10, X6
-	PCMPGTB  X0, X6
-	PMOVMSKB X6, R12
-	MOVO     X10, X7
-	PCMPGTB  X1, X7
-	PMOVMSKB X7, BX
-	SHLQ     $16, BX
-	ORQ      BX, R12
+	// R12: control characters, and what is not ASCII, which is negative
+	MOVO    X10, X6
+	PCMPGTB X0, X6
+	MOVO    X10, X7
+	PCMPGTB X1, X7
+	MASK(X6, X7, R12)
 
 	MOVQ R11, BX
 	ORQ  R8, BX
@@ -83,32 +80,20 @@ plainStop:
 	JMP  out
 
 escapes:
-	// DX: bytes that may be escaped: quote, backslash, n, t, r
-	POR      X4, X2
-	POR      X5, X3
-	MOVO     X11, X4
-	PCMPEQB  X0, X4
-	POR      X4, X2
-	MOVO     X11, X5
-	PCMPEQB  X1, X5
-	POR      X5, X3
-	MOVO     X12, X4
-	PCMPEQB  X0, X4
-	POR      X4, X2
-	MOVO     X12, X5
-	PCMPEQB  X1, X5
-	POR      X5, X3
-	PCMPEQB  X13, X0
-	POR      X0, X2
-	PCMPEQB  X13, X1
-	POR      X1, X3
-	PMOVMSKB X2, DX
-	PMOVMSKB X3, BX
-	SHLQ     $16, BX
-	ORQ      BX, DX
+	// DX: bytes that may be escaped
+	POR X4, X2
+	POR X5, X3
+	ADDEQUAL(X11, X0, X2)
+	ADDEQUAL(X11, X1, X3)
+	ADDEQUAL(X12, X0, X2)
+	ADDEQUAL(X12, X1, X3)
+	ADDEQUAL(X13, X0, X2)
+	ADDEQUAL(X13, X1, X3)
+	MASK(X2, X3, DX)
 
-	// DI: escaped bytes. In a row of backslashes every second escapes; the
-	// subtraction carries the place where a row began to its end.
+	// DI: bytes that are escaped. In a row of backslashes every second one escapes;
+	// the subtraction carries where a row began, on an odd place or an even one, to
+	// its end.
 	MOVQ R8, DI
 	NOTQ DI
 	ANDQ R11, DI
@@ -121,8 +106,10 @@ escapes:
 	ORQ  R8, DI
 	XORQ BX, DI
 	MOVL DI, DI
+
+	// R8 from the next block on: the last byte of this one escapes
 	ANDQ R11, BX
-	SHRQ $31, BX // the last byte escapes the first of the next block
+	SHRQ $31, BX
 
 	// R12: where to stop
 	MOVQ DI, R13
@@ -141,6 +128,8 @@ escapes:
 
 escapedStop:
 	BSFQ R12, CX
+
+	// backslashes before it
 	MOVQ $1, DX
 	SHLQ CX, DX
 	DECQ DX
