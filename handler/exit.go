@@ -48,13 +48,9 @@ func (h *Handler) exiting() *exit {
 	return &processExit
 }
 
-// watchExit notices when the handler's server stops because the process exits. A
-// reload stops servers, too, and leaves their answers alone.
-func watchExit(ctx caddy.Context) {
-	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok {
-		return
-	}
+// watchExit notices when a server stops because the process exits. A reload stops
+// servers, too, and leaves their answers alone.
+func watchExit(ctx caddy.Context, server *caddyhttp.Server) {
 	server.RegisterOnShutdown(func() {
 		if caddy.Exiting() {
 			processExit.begin(exitLimit(gracePeriod(ctx)))

@@ -188,8 +188,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("the app ai_gateway is a %T and no gateway", app)
 	}
 	h.gateway = gateway
-	watchExit(ctx)
-	watchUnused(ctx)
+	watchServer(ctx)
 	return gateway.Declare("the site's ai_gateway handler", routing.Definitions{Upstreams: h.Upstreams, Models: h.Models, Aliases: h.Aliases})
 }
 

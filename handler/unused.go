@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
@@ -26,24 +25,12 @@ type unused struct {
 	h2c   bool // requests may come in HTTP/2 without TLS
 }
 
-// watchUnused has the handler's server close its unused connections when it shuts
-// down. Handlers of the same server share them.
-func watchUnused(ctx caddy.Context) {
-	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok {
-		return
-	}
-	if _, watched := watchedServers.LoadOrStore(server, nil); watched {
-		return
-	}
-	context.AfterFunc(ctx, func() { watchedServers.Delete(server) })
+// watchUnused has a server close its unused connections when it shuts down.
+func watchUnused(server *caddyhttp.Server) {
 	u := &unused{h2c: speaksH2C(server)}
 	server.RegisterConnState(u.note)
 	server.RegisterOnShutdown(u.close)
 }
-
-// watchedServers are the servers of all configs that close their unused connections.
-var watchedServers sync.Map // of *caddyhttp.Server
 
 // speaksH2C says that some address of a server takes HTTP/2 without TLS.
 func speaksH2C(server *caddyhttp.Server) bool {
